@@ -108,10 +108,10 @@ func New(ctx context.Context, o Options) (*Broker, error) {
 	b := &Broker{o: o, ln: mochi.NewListener(ln, connectWithin, o.Log)}
 	b.server = mqtt.New(serverOptions(o.Log))
 	b.hook = newHook(b.server, o)
-	if err := b.server.AddHook(mochi.Guard(b.hook), nil); err != nil {
-		return nil, errors.Join(fmt.Errorf("mqtt broker: %w", err), ln.Close())
-	}
-	if err := b.server.AddListener(b.ln); err != nil {
+	b.hook.succession = b.ln.Succession(b.server)
+	err = errors.Join(b.server.AddHook(b.hook.succession, nil), b.server.AddHook(mochi.Guard(b.hook), nil),
+		b.server.AddListener(b.ln))
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("mqtt broker: %w", err), ln.Close())
 	}
 	return b, nil

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"cattlecounter/cloud/server/access"
+	"cattlecounter/cloud/server/broker/mochi"
 	"cattlecounter/cloud/server/origin"
 	"cattlecounter/cloud/store/ledger"
 )
@@ -25,10 +26,11 @@ import (
 // hook authenticates clients and decides what they may do.
 type hook struct {
 	mqtt.HookBase
-	server   *mqtt.Server
-	accounts Accounts
-	service  Credentials
-	log      *slog.Logger
+	server     *mqtt.Server
+	succession *mochi.Succession
+	accounts   Accounts
+	service    Credentials
+	log        *slog.Logger
 	// discovery is Options.Discovery.
 	discovery string
 
@@ -69,7 +71,7 @@ func (h *hook) ID() string { return "accounts" }
 func (h *hook) Provides(b byte) bool {
 	return bytes.Contains([]byte{mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnDisconnect, mqtt.OnClientExpired,
 		mqtt.OnPublish, mqtt.OnSubscribe, mqtt.OnUnsubscribe, mqtt.OnRetainPublished,
-		mqtt.OnWill, mqtt.OnPacketRead, mqtt.OnPacketProcessed, mqtt.OnSessionEstablish}, []byte{b})
+		mqtt.OnWill, mqtt.OnPacketRead, mqtt.OnPacketProcessed}, []byte{b})
 }
 
 // OnConnectAuthenticate implements mqtt.Hook. The name of the user becomes part of the
@@ -175,7 +177,7 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, name string, write bool) bool {
 		ok = s.maySubscribe(name)
 	}
 	if !ok && write && !s.service {
-		h.slowSender(s.user, 1, 0)
+		h.slowSender(cl, s.user, 1, 0)
 		h.recordRefused(s.account, name, errNoOrderTopic)
 	}
 	// Others also get here with each message of a foreign site.

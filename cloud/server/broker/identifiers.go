@@ -50,9 +50,9 @@ func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, _ error) {
 // nothing calls OnPacketProcessed. When the server has given the identifier to another message meanwhile, it gets a new one.
 func (h *hook) putBack(cl *mqtt.Client) {
 	h.mu.Lock()
-	defer h.mu.Unlock() // until the message is in the list, for a session that takes the list over
 	out, ok := h.aside[cl]
 	delete(h.aside, cl)
+	h.mu.Unlock()
 	if !ok {
 		return
 	}
@@ -65,14 +65,6 @@ func (h *hook) putBack(cl *mqtt.Client) {
 		out.PacketID = uint16(id)
 	}
 	cl.State.Inflight.Set(out)
-}
-
-// OnSessionEstablish implements mqtt.Hook. The library closes a connection before it calls OnDisconnect, so a client can
-// be back earlier than that. Its session is taken over after this call, and the message must be in the list by then.
-func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
-	if before, ok := h.server.Clients.Get(cl.ID); ok {
-		h.putBack(before)
-	}
 }
 
 // assigns reports whether the client has chosen the identifier of a packet.

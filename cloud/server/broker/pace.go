@@ -41,9 +41,9 @@ func (h *hook) pace(user string) *paces {
 }
 
 // slowSender waits while a user sends too many messages or filters, or too many bytes.
-func (h *hook) slowSender(user string, messages, bytes int) {
+func (h *hook) slowSender(cl *mqtt.Client, user string, messages, bytes int) {
 	p := h.pace(user)
-	h.wait(user, max(delay(p.messages, messages), delay(p.bytes, bytes)))
+	h.wait(cl, user, max(delay(p.messages, messages), delay(p.bytes, bytes)))
 }
 
 // delay takes n of a limit and returns how long that must wait.
@@ -54,8 +54,8 @@ func delay(l *rate.Limiter, n int) time.Duration {
 	return l.ReserveN(time.Now(), min(n, l.Burst())).Delay()
 }
 
-// wait waits, counts the wait and tells the operator of it.
-func (h *hook) wait(user string, d time.Duration) {
+// wait waits for d or until another connection wants the client id, counts the wait and tells the operator of it.
+func (h *hook) wait(cl *mqtt.Client, user string, d time.Duration) {
 	if d <= 0 {
 		return
 	}
@@ -68,6 +68,7 @@ func (h *hook) wait(user string, d time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+	case <-h.succession.Over(cl):
 	case <-h.stop:
 	}
 }
@@ -75,7 +76,7 @@ func (h *hook) wait(user string, d time.Duration) {
 // OnUnsubscribe implements mqtt.Hook.
 func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	if user, limited := h.limited(cl); limited {
-		h.slowSender(user, len(pk.Filters), 0)
+		h.slowSender(cl, user, len(pk.Filters), 0)
 	}
 	return pk
 }
@@ -83,7 +84,7 @@ func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet 
 // OnRetainPublished implements mqtt.Hook: the server calls it for each retained message that a subscription delivers.
 func (h *hook) OnRetainPublished(cl *mqtt.Client, _ packets.Packet) {
 	if user, limited := h.limited(cl); limited {
-		h.wait(user, delay(h.pace(user).retained, 1))
+		h.wait(cl, user, delay(h.pace(user).retained, 1))
 	}
 }
 

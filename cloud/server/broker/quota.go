@@ -35,7 +35,7 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	if !ok || s.service {
 		return h.bounded(cl, pk, ServiceUser, maxRetainedTopics), nil
 	}
-	h.slowSender(s.user, 1, sizeOf(pk))
+	h.slowSender(cl, s.user, 1, sizeOf(pk))
 	if at, err := topic.Parse(pk.TopicName); err == nil && at.Kind == topic.KindCommand {
 		pk.FixedHeader.Retain = false // the station would get the order again, also after its operator lost access
 		if err := h.checkOrder(s, pk); err != nil {
@@ -158,7 +158,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	if s.service {
 		return pk
 	}
-	h.slowSender(s.user, len(pk.Filters), 0)
+	h.slowSender(cl, s.user, len(pk.Filters), 0)
 	left := userSubscriptions - len(cl.State.Subscriptions.GetAll())
 	for i := range pk.Filters {
 		if _, known := cl.State.Subscriptions.Get(pk.Filters[i].Filter); known {

@@ -122,7 +122,8 @@ func embedded(t *testing.T) *Broker {
 	b := &Broker{t: t, addr: port.Free(t)}
 	b.run = func() func() {
 		s := server.New(&server.Options{Logger: slog.New(slog.DiscardHandler)})
-		err := errors.Join(s.AddHook(mochi.Guard(new(auth.AllowHook)), nil), s.AddListener(Listener(t, b.addr)), s.Serve())
+		l := Listener(t, b.addr)
+		err := errors.Join(s.AddHook(l.Succession(s), nil), s.AddHook(mochi.Guard(new(auth.AllowHook)), nil), s.AddListener(l), s.Serve())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,6 +22,7 @@ type Listener struct {
 	ln            net.Listener
 	log           *slog.Logger
 	connectWithin time.Duration
+	left          func(net.Conn) // called when the server has returned from a stream; see Succession
 
 	serving sync.WaitGroup // the accept loop and the connections
 	stop    chan struct{}  // closed by Close
@@ -36,7 +37,7 @@ type Listener struct {
 // 0 for no limit; the server sets its own deadlines after that.
 func NewListener(ln net.Listener, connectWithin time.Duration, log *slog.Logger) *Listener {
 	return &Listener{ln: ln, log: log, connectWithin: connectWithin, stop: make(chan struct{}),
-		conns: map[net.Conn]struct{}{}}
+		conns: map[net.Conn]struct{}{}, left: func(net.Conn) {}}
 }
 
 // Init implements listeners.Listener.
@@ -119,6 +120,7 @@ func (l *Listener) establish(c net.Conn, establish listeners.EstablishFn) error 
 	if err := l.limit(stream); err != nil { // accepting a WebSocket has removed the deadline
 		return err
 	}
+	defer l.left(stream)
 	return establish(l.ID(), stream)
 }
 
