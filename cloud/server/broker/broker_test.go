@@ -109,7 +109,7 @@ type login struct {
 func dial(t *testing.T, b *Broker, l login) (mqtt.Client, error) {
 	t.Helper()
 	o := mqtt.NewClientOptions().AddBroker(b.URL()).SetClientID(l.id).SetUsername(l.user).SetPassword(l.password).
-		SetAutoReconnect(false).SetConnectRetry(false).SetCleanSession(!l.keep).SetProtocolVersion(4).SetOrderMatters(false)
+		SetAutoReconnect(false).SetConnectRetry(false).SetCleanSession(!l.keep).SetProtocolVersion(4).SetOrderMatters(true)
 	if l.will != "" {
 		o.SetWill(l.will, "gone", 1, true)
 	}
