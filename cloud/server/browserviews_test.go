@@ -119,6 +119,9 @@ func TestPageViews(t *testing.T) {
 		page.until("having('.nav', 'Estaciones').some(shown) && document.documentElement.lang === 'es'")
 		page.navigate(s.at.HTTP + "/")
 		page.until("having('#attention', 'Requiere atención').some(shown) && having('#sites', '238').some(shown)")
+		if !value[bool](page, "all('#attention .att-text').length > 0 && all('#attention .att-text').every((e) => !e.firstElementChild?.matches('[lang=en]:not(.meta)'))") {
+			t.Error("something that needs attention has no Spanish words")
+		}
 		page.shot(fmt.Sprintf("view-es-%d", screen.width))
 		page.close()
 	}

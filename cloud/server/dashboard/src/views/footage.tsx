@@ -16,6 +16,7 @@ import { LineTotals, statusText, label } from '../parts/row';
 import { ReviewCard, useDraft } from '../parts/review';
 import { Shares } from '../parts/shares';
 import { Sheet } from '../parts/sheet';
+import { Warned } from '../parts/warned';
 import { merge, showsSibling } from '../stock';
 import type { Count, Footage, Job, Result, Reviews } from '../types';
 import { many, t } from '../words';
@@ -48,7 +49,7 @@ function Whole({ v, base, at }: { v: Footage; base: string; at?: number }) {
         <div class="pad stack">
           {done ? <Number v={v} /> : v.job && <Working v={v} />}
           {showsSibling(v) && <div class="problem note"><span>{t('sib_note')}</span><Act label={t('count_too')} act={() => queue(`${base}/count`, 'queued_file')} data={{ 'data-retry': '' }} /></div>}
-          {whole && whole.warnings.length > 0 && <ul class="warnings" aria-label={t('warnings')}>{whole.warnings.map((w) => <li key={w.code + w.text}>{w.text}</li>)}</ul>}
+          {whole && whole.warnings.length > 0 && <ul class="warnings" aria-label={t('warnings')}>{whole.warnings.map((w) => <li key={w.code + w.text}><Warned kind={w.code} text={w.text} /></li>)}</ul>}
           {v.count && <LineTotals of={v.count} class="flight-lines" />}
           {done && <Downloads v={v} base={base} />}
           {v.flight && <p><a href={`/flight/${encodeURIComponent(v.flight)}`}>{t('flight_of')}</a></p>}

@@ -6,6 +6,7 @@ import { Enrol } from '../parts/enrol';
 import { Lazy } from '../parts/lazy';
 import { Orders, order } from '../parts/orders';
 import { Revoke } from '../parts/revoke';
+import { Warned } from '../parts/warned';
 import type { Page, Station, Vitals, Waiting } from '../types';
 import { many, t, type Key } from '../words';
 
@@ -33,7 +34,7 @@ function All() {
               <State s={s} />
               <span class="muted">{s.waiting > 0 ? `${t('queue_there')}: ${many('pieces', s.waiting)}, ${f.bytes(s.waiting_bytes)}` : s.last_seen ? t('last_seen', { age: f.ago(s.last_seen) }) : ''}</span>
             </a>
-            {s.warnings.length > 0 && <ul class="warnings">{s.warnings.map((w) => <li key={w.kind}>{w.text}</li>)}</ul>}
+            {s.warnings.length > 0 && <ul class="warnings">{s.warnings.map((w) => <li key={w.kind}><Warned kind={w.kind} text={w.text} /></li>)}</ul>}
           </li>
         ))}</ul>) : <Empty title={t('no_stations')} text={t('no_stations_help')} />}</Shown>
     </Card>
@@ -50,7 +51,7 @@ function One({ id }: { id: string }) {
         <Card id="station" title={s.device} aside={<Age at={read.at} />}>
           <div class="pad">
             <p><State s={s} /> <span class="muted">{[s.site, s.version && t('version_n', { v: s.version }), s.last_seen && t('last_seen', { age: f.ago(s.last_seen) })].filter(Boolean).join(' · ')}</span></p>
-            {s.warnings.length > 0 && <ul class="warnings">{s.warnings.map((w) => <li key={w.kind}>{w.text}</li>)}</ul>}
+            {s.warnings.length > 0 && <ul class="warnings">{s.warnings.map((w) => <li key={w.kind}><Warned kind={w.kind} text={w.text} /></li>)}</ul>}
             <Orders device={s.device} replies={s.replies ?? []} done={read.reload} />
             <Revoke device={s.device} />
           </div>

@@ -5,6 +5,7 @@ import * as f from '../format';
 import { Act, Age, Card, Empty, Shown } from '../parts/basics';
 import { Uploads } from '../parts/uploads';
 import { WaitingList } from '../parts/waiting';
+import { Warned } from '../parts/warned';
 import type { Attention, Latest, Overview, SiteToday } from '../types';
 import { many, t } from '../words';
 
@@ -42,7 +43,7 @@ function Item({ a, done }: { a: Attention; done: () => void }) {
   return (
     <li class={`att ${a.severity}`} data-kind={a.kind}>
       <span class={`dot ${a.severity === 'bad' ? 'bad' : 'wait'}`} aria-hidden="true" />
-      <span class="att-text">{a.text}<span class="meta">{[a.site, a.device, a.since && t('since', { age: f.ago(a.since) })].filter(Boolean).join(' · ')}</span></span>
+      <span class="att-text"><Warned kind={a.kind} text={a.text} /><span class="meta">{[a.site, a.device, a.since && t('since', { age: f.ago(a.since) })].filter(Boolean).join(' · ')}</span></span>
       <span class="att-do">{(a.action === 'retry' || a.action === 'count') && <Act label={t(a.action === 'retry' ? 'try_again' : 'count_again')} act={act} />}
         {href && <a class="button small" href={href}>{t('show')}</a>}</span>
     </li>
