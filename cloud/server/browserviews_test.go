@@ -106,6 +106,9 @@ func TestPageViews(t *testing.T) {
 			if over := value[float64](page, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
 				t.Errorf("%s is %v px too wide", name, over)
 			}
+			if wide := value[string](page, "all('.card').filter((c) => c.scrollWidth > c.clientWidth).map((c) => c.id).join(' ')"); wide != "" {
+				t.Errorf("%s: more than fits is in the card %s", name, wide)
+			}
 			if v.aged && !value[bool](page, "all('.age').some(shown)") {
 				t.Errorf("%s shows figures without their age", name)
 			}
