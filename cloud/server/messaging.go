@@ -69,7 +69,7 @@ type messaging struct {
 func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, hub *progress.Hub, reg *prometheus.Registry,
 	cert certified, log *slog.Logger) (*messaging, error) {
 	m := &messaging{stations: stations.New(stations.Options{Devices: l.Devices, Memory: l.Stations, Log: log,
-		Sign:    signing(l.OrderKey),
+		Sign: signing(l.OrderKey), Key: currentKey(l.OrderKey),
 		Changed: func(v wire.Station) { hub.Send(progress.Change{Station: &v}) }})}
 	reg.MustRegister(newStationCollector(m.stations), newSiteCollector(l.Sites, sources(l).Borders))
 	id, err := clientID(cfg)
@@ -118,14 +118,22 @@ func newMessaging(ctx context.Context, cfg config.Config, l *ledger.Ledger, hub 
 	return m, nil
 }
 
-// signing signs orders to stations with the key of the ledger. It is read each time, because another process may renew it.
-func signing(k *ledger.OrderKey) func(context.Context, topic.Command) (topic.Command, error) {
-	return func(ctx context.Context, c topic.Command) (topic.Command, error) {
-		private, err := k.Current(ctx)
+// signing signs orders to stations with the key of the ledger. It is read each time, because another process may change it.
+func signing(k *ledger.OrderKey) func(context.Context, topic.Command, time.Time) (topic.Command, error) {
+	return func(ctx context.Context, c topic.Command, pinned time.Time) (topic.Command, error) {
+		keys, err := k.Keys(ctx)
 		if err != nil {
 			return c, err
 		}
-		return private.Sign(c)
+		return keys.Sign(c, pinned)
+	}
+}
+
+// currentKey returns the short name of the key that signs orders.
+func currentKey(k *ledger.OrderKey) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		current, err := k.Current(ctx)
+		return current.Public().ID(), err
 	}
 }
 

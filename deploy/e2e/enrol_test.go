@@ -12,6 +12,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"cattlecounter/deploy/testkit/must"
+	"cattlecounter/shared/orderkey"
 	"cattlecounter/shared/topic"
 	"cattlecounter/shared/wire"
 )
@@ -39,14 +40,15 @@ intake: {min_free: 1MiB}
 	if err != nil || !strings.Contains(string(out), "enrolled: "+site+"/"+device) {
 		t.Fatalf("%v: %s", err, out)
 	}
-	s.edge = s.startIn([]string{"CATTLE_EDGE_SPOOL_DIR=" + s.path("spool"), "CATTLE_EDGE_SPOOL_MIN_FREE=32MiB"}, "edge-agent",
+	s.edge = s.startIn([]string{"CATTLE_EDGE_SPOOL_DIR=" + s.path("spool"), "CATTLE_EDGE_SPOOL_MIN_FREE=32MiB",
+		"CATTLE_EDGE_VITALS_EVERY=1s"}, "edge-agent",
 		filepath.Join(bin, "edge-agent"), "run", "--config", s.edgecfg)
 	s.eventually("the station is online", time.Minute, func() bool {
 		var list wire.Page[wire.Station]
 		return s.get("/api/v1/stations", &list) == nil && len(list.Items) == 1 && list.Items[0].State == wire.StationOnline
 	})
 	at := topic.Device{Site: site, Name: device}
-	orders, replies := make(chan topic.Command, 10), make(chan topic.Reply, 10)
+	orders, replies := make(chan topic.Command, 100), make(chan topic.Reply, 100)
 	c := operator(t, broker, boss)
 	follow(t, c, at.Command(), orders)
 	follow(t, c, at.CommandReply("+"), replies)
@@ -74,6 +76,39 @@ intake: {min_free: 1MiB}
 			t.Errorf("answer %+v, want %s, %q", r, x.state, x.why)
 		}
 	}
+	s.rotate(t, func(o topic.Command) topic.Reply {
+		must.Do(t, wait(c.Publish(at.Command(), 1, false, must.Get(json.Marshal(o))(t))))
+		for r := range replies {
+			if r.ID == o.ID {
+				return r
+			}
+		}
+		return topic.Reply{}
+	}, recorded)
+	if r := s.order(boss, `{"command":"pause"}`); r.State != topic.Finished {
+		t.Errorf("an order with the new key: %+v", r)
+	}
+}
+
+// rotate changes the key of orders while the cloud runs. The station follows, and then refuses an order of before.
+func (s *stage) rotate(t *testing.T, publish func(topic.Command) topic.Reply, recorded topic.Command) {
+	t.Helper()
+	orders := func(args ...string) string {
+		args = append(append([]string{"orders"}, args...), "--config", s.cloudcfg)
+		return string(must.Get(exec.Command(filepath.Join(bin, "cloud-api"), args...).Output())(t))
+	}
+	var next orderkey.Public
+	must.Do(t, next.UnmarshalText([]byte(strings.TrimSpace(orders("rotate")))))
+	s.eventually("the station has the new key", time.Minute, func() bool {
+		var list wire.Page[wire.Station]
+		return s.get("/api/v1/stations", &list) == nil && list.Items[0].Vitals != nil && list.Items[0].Vitals.OrderKey == next.ID()
+	})
+	if r := publish(recorded); r.State != topic.Refused || !strings.Contains(r.Why, "pinned key is "+next.ID()) {
+		t.Errorf("an order of before the rotation: %+v", r)
+	}
+	s.eventually("the cloud remembers which station has the new key", time.Minute, func() bool {
+		return strings.Contains(orders("keys"), next.ID()+"  current") && strings.Contains(orders("keys"), device)
+	})
 }
 
 // operator connects to the broker with the token of an operator.

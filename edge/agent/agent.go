@@ -108,8 +108,9 @@ func (a *Agent) connect() (err error) {
 	}
 	a.alarms = a.newAlarms()
 	a.orders = command.New(a.station().Actions(), a.spool.Replies, a.clock.Read, a.log)
-	if key := a.cfg.OrderKey; !key.IsZero() {
-		a.orders.Trust(key, a.cfg.Address(), a.spool.Replies)
+	pin := command.Pin{Key: a.cfg.OrderKey, Enrolment: a.cfg.Enrolment, Station: a.cfg.Address()}
+	if err := a.orders.Trust(pin, a.spool.Replies); err != nil {
+		return err
 	}
 	if a.cfg.MQTT.URL != "" {
 		if a.beacon, err = a.newBeacon(); err != nil {
@@ -178,7 +179,7 @@ func (a *Agent) newAlarms() *alarm.Alarms {
 // station is the parts that orders act on.
 func (a *Agent) station() *orders.Station {
 	return &orders.Station{Link: a.uplink, Records: a.spool.Records, Recovery: a.spool.Recovery, Pause: a.spool.Link,
-		Level: a.level, Rescan: func() {
+		Level: a.level, Key: func() string { return a.orders.Key() }, Rescan: func() {
 			a.ingest.RetryNow()
 			a.watch.Rescan()
 		}}

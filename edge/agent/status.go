@@ -17,7 +17,7 @@ func (a *Agent) Status() status.Status {
 	s := status.Status{V: status.Version, At: time.Now().UTC(), Clock: vitals.Clock(), ClockHint: a.clockHint(),
 		Link: a.uplink.Link(), Uplink: a.uplink.Report(), Folders: a.watch.Folders(), Disk: a.disk(),
 		Agent: status.Agent{Site: a.cfg.Site, Device: a.cfg.Device, Version: a.version, PID: os.Getpid(), Session: a.session,
-			Started: a.started, Uptime: time.Since(a.begun).Seconds(), Paused: a.uplink.Paused()},
+			Started: a.started, Uptime: time.Since(a.begun).Seconds(), Paused: a.uplink.Paused(), OrderKey: a.orders.Key()},
 		Totals: map[status.Phase]int{}, Footage: []status.Footage{}}
 	if a.beacon != nil {
 		b := a.beacon.Status()
@@ -69,7 +69,7 @@ func (a *Agent) vitals() topic.Vitals {
 	d := a.disk()
 	v := topic.Vitals{UptimeSeconds: time.Since(a.begun).Seconds(), DiskTotal: d.Total, DiskFree: d.Free,
 		SpoolBytes:   d.Spool,
-		TemperatureC: vitals.Temperature(), LinkUp: a.uplink.Link().State == uplink.LinkUp, SpoolPercent: d.Percent}
+		TemperatureC: vitals.Temperature(), LinkUp: a.uplink.Link().State == uplink.LinkUp, SpoolPercent: d.Percent, OrderKey: a.orders.Key()}
 	v.Alarms, v.Alarm = a.alarms.All()
 	if h := a.clockHint(); h != nil {
 		v.ClockOffset, v.ClockSource = &h.Offset, h.Source

@@ -13,7 +13,8 @@
 // stay controllable.
 //
 // A station that is enrolled has the key of the cloud (Orders.Trust). It then executes an order over MQTT only if the
-// cloud signed it for this station. Without a synced clock it also refuses an order that expired before the newest signed
+// cloud signed it for this station. It follows a rotation of the key with the first order that shows it, and then refuses
+// the key before. Without a synced clock it also refuses an order that expired before the newest signed
 // order was given, so that a recorded order cannot be played again.
 //
 // The expiry of an order from the same machine is not checked: its sender waits for the
@@ -34,7 +35,6 @@ import (
 
 	"cattlecounter/edge/clock"
 	"cattlecounter/edge/spool"
-	"cattlecounter/shared/footage"
 	"cattlecounter/shared/topic"
 )
 
@@ -53,25 +53,6 @@ type replies interface {
 	Get(id string) (spool.Reply, error)
 	All() ([]spool.Reply, error)
 	Put(spool.Reply) error
-}
-
-// key opens what the cloud has signed for a station; orderkey.Public implements it.
-type key interface {
-	Open(signed string, station topic.Device) (topic.Command, error)
-	ID() string
-}
-
-// newest stores when the newest signed order was given.
-type newest interface {
-	NewestOrder(key string) (time.Time, error)
-	SetNewestOrder(key string, at time.Time) error
-}
-
-// trust is the key of the cloud and what goes with it.
-type trust struct {
-	key     key
-	station topic.Device
-	newest  newest
 }
 
 // Limits of an order.
@@ -113,11 +94,6 @@ func New(actions map[string]Action, st replies, now func() clock.Reading, log *s
 
 // OnReply registers a function for the final answers of long orders. Register it before Run.
 func (o *Orders) OnReply(f func(topic.Reply)) { o.onReply = f }
-
-// Trust makes Handle execute only what the key has signed for the station. Call it before Handle and Run.
-func (o *Orders) Trust(k key, station topic.Device, n newest) {
-	o.trust = &trust{key: k, station: station, newest: n}
-}
 
 // Run executes long orders until ctx ends, and then returns nil. Orders that a stop
 // interrupts are answered as refused at the next start.
@@ -181,20 +157,17 @@ func (o *Orders) Handle(ctx context.Context, payload []byte) (topic.Reply, error
 	if o.trust == nil {
 		return o.execute(ctx, c, o.checkExpiry)
 	}
-	signed, err := o.trust.key.Open(c.Signed, o.trust.station)
-	if err == nil {
-		_, err = footage.ParseID(signed.ID)
-	}
+	signed, key, err := o.trust.open(c)
 	if err != nil {
 		o.log.Warn("order refused", "id", c.ID, "name", clip(c.Name), "err", err)
 		return topic.Reply{ID: c.ID, Name: clip(c.Name), State: topic.Refused, Why: clip(err.Error())}, nil
 	}
 	o.log.Info("order received", "id", signed.ID, "name", clip(signed.Name), "by", clip(signed.By))
 	r, err := o.execute(ctx, signed, func(at time.Time) error {
-		return errors.Join(o.checkExpiry(at), o.checkNewest(signed))
+		return errors.Join(o.checkExpiry(at), o.checkNewest(key, signed))
 	})
 	if err == nil && r.State != topic.Refused {
-		o.rememberNewest(signed)
+		o.rememberNewest(key, signed)
 	}
 	return r, err
 }
@@ -216,34 +189,6 @@ func (o *Orders) HandleLocal(ctx context.Context, payload []byte) (topic.Reply, 
 		return topic.Reply{}, err
 	}
 	return o.execute(ctx, c, func(time.Time) error { return nil })
-}
-
-// checkNewest refuses an order that expired before the newest one was given. A synced clock needs no such rule, and a
-// wrong clock of the cloud must not lock the station.
-func (o *Orders) checkNewest(c topic.Command) error {
-	if o.now().Synced {
-		return nil
-	}
-	at, err := o.trust.newest.NewestOrder(o.trust.key.ID())
-	if err != nil {
-		return err
-	}
-	if c.Expires.Before(at) {
-		return fmt.Errorf("expired at %s, and a later order was given at %s", stamp(c.Expires), stamp(at))
-	}
-	return nil
-}
-
-// rememberNewest stores when the newest order was given.
-func (o *Orders) rememberNewest(c topic.Command) {
-	id := o.trust.key.ID()
-	at, err := o.trust.newest.NewestOrder(id)
-	if err == nil && c.Issued.After(at) {
-		err = o.trust.newest.SetNewestOrder(id, c.Issued)
-	}
-	if err != nil {
-		o.log.Error("cannot save when the newest order was given; an older one may be executed again", "id", c.ID, "err", err)
-	}
 }
 
 // execute executes an order once.

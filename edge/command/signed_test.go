@@ -10,16 +10,21 @@ import (
 
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/edge/clock"
+	"cattlecounter/edge/spool"
 	"cattlecounter/shared/orderkey"
 	"cattlecounter/shared/topic"
 )
 
-// marks stores when the newest order was given in memory.
+// marks stores in memory when the newest order was given.
 type marks map[string]time.Time
 
 func (m marks) NewestOrder(key string) (time.Time, error) { return m[key], nil }
 
 func (m marks) SetNewestOrder(key string, at time.Time) error { m[key] = at; return nil }
+
+func (m marks) OrderPin() (spool.OrderPin, error) { return spool.OrderPin{}, nil }
+
+func (m marks) SetOrderPin(spool.OrderPin, string, string) error { return nil }
 
 var dock = topic.Device{Site: "north", Name: "dock-1"}
 
@@ -67,7 +72,7 @@ func TestSignedOrders(t *testing.T) {
 				done++
 				return "did it", nil
 			}}}, store, c.clock, slog.New(slog.DiscardHandler))
-			o.Trust(cloud.Public(), dock, marks{})
+			must.Do(t, o.Trust(Pin{Key: cloud.Public(), Station: dock}, marks{}))
 			var r topic.Reply
 			for _, each := range append(c.before, c.order) {
 				r = must.Get(o.Handle(t.Context(), must.Get(json.Marshal(each))(t)))(t)
@@ -90,7 +95,7 @@ func TestNewestOrderIsAnExecutedOne(t *testing.T) {
 	cloud, at := orderkey.New(), marks{}
 	o := New(map[string]Action{"do": {Do: func(context.Context, map[string]string) (string, error) { return "", nil }}}, memory{},
 		synced, slog.New(slog.DiscardHandler))
-	o.Trust(cloud.Public(), dock, at)
+	must.Do(t, o.Trust(Pin{Key: cloud.Public(), Station: dock}, at))
 	for id, issued := range map[string]time.Time{"future": now.AddDate(5, 0, 0), "now": now} {
 		c := must.Get(cloud.Sign(topic.Command{ID: id, Name: "do", Station: dock.Path(), Issued: issued,
 			Expires: issued.Add(time.Minute)}))(t)

@@ -34,14 +34,16 @@ type Config struct {
 	TokenFile string        `yaml:"token_file"`
 	// OrderKey is the key of the cloud; orders over MQTT must be signed with it. Zero: they need no signature.
 	OrderKey orderkey.Public `yaml:"order_key"`
-	Cloud    Cloud           `yaml:"cloud"`
-	MQTT     MQTT            `yaml:"mqtt"`
-	Watch    Watch           `yaml:"watch"`
-	Spool    Spool           `yaml:"spool"`
-	Uplink   Uplink          `yaml:"uplink"`
-	Clock    Clock           `yaml:"clock"`
-	Vitals   Vitals          `yaml:"vitals"`
-	Log      logging.Config  `yaml:"log"`
+	// Enrolment names the enrolment of the station, "" without one. It is in EnrolmentFile, not in the configuration.
+	Enrolment string         `yaml:"-"`
+	Cloud     Cloud          `yaml:"cloud"`
+	MQTT      MQTT           `yaml:"mqtt"`
+	Watch     Watch          `yaml:"watch"`
+	Spool     Spool          `yaml:"spool"`
+	Uplink    Uplink         `yaml:"uplink"`
+	Clock     Clock          `yaml:"clock"`
+	Vitals    Vitals         `yaml:"vitals"`
+	Log       logging.Config `yaml:"log"`
 }
 
 // Cloud is the server that receives the footage.
@@ -137,6 +139,9 @@ func Load(path string, environ []string) (Config, error) {
 	}
 	if enrolled != (Enrolled{}) {
 		enrolled.apply(&c)
+		if c.Enrolment, err = readEnrolment(path); err != nil {
+			return Config{}, err
+		}
 	}
 	if err := settings.Load(path, environ, EnvPrefix, &c); err != nil {
 		return Config{}, err

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -15,6 +16,13 @@ import (
 
 // EnrolledFile is the name of the file with the identity of an enrolled station. It lies beside the configuration.
 const EnrolledFile = "enrolled.yaml"
+
+// EnrolmentFile is the name of the file beside EnrolledFile with a random word of each enrolment. With it a station tells
+// that it was enrolled again from a restart, also when the cloud has the same key as at the enrolment before.
+const EnrolmentFile = "enrolment"
+
+// maxEnrolment is the longest word in EnrolmentFile, in bytes.
+const maxEnrolment = 100
 
 // Enrolled is the identity of a station, as edge-agent enrol writes it. The configuration may leave its keys out. It
 // may override mqtt, cloud.ca_file and cloud.insecure, but not the others.
@@ -54,6 +62,22 @@ func readEnrolled(configuration string) (e Enrolled, err error) {
 	}
 	err = settings.Load(path, nil, EnvPrefix, &e)
 	return e, err
+}
+
+// readEnrolment returns the word of the enrolment, "" for one by an earlier version.
+func readEnrolment(configuration string) (string, error) {
+	path := filepath.Join(filepath.Dir(configuration), EnrolmentFile)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err == nil && len(b) > maxEnrolment {
+		err = fmt.Errorf("%s: %d bytes, at most %d; enrol the station again", path, len(b), maxEnrolment)
+	}
+	if err != nil {
+		return "", fmt.Errorf("enrolment: %w: %w", err, settings.ErrInvalid)
+	}
+	return strings.TrimSpace(string(b)), nil
 }
 
 // apply fills in what the station got when it was enrolled.

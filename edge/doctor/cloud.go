@@ -187,7 +187,7 @@ func (v *inspection) whyRefused(ctx context.Context) string {
 // orderKey warns of orders that need no signature.
 func (v *inspection) orderKey() []Finding {
 	if k := v.Config.OrderKey; !k.IsZero() {
-		return []Finding{ok("orders", "must be signed with the key %s of the cloud", k.ID())}
+		return []Finding{ok("orders", "must be signed with the key %s of the cloud, or one to which it has led", k.ID())}
 	}
 	return []Finding{warn("orders", "enrol the station again (edge-agent enrol), or set order_key to what cloud-api device "+
 		"order-key prints",

@@ -77,7 +77,8 @@ func Run(ctx context.Context, o Options) (config.Enrolled, error) {
 	if err != nil {
 		return config.Enrolled{}, err
 	}
-	if err := errors.Join(w.write(tokenName, []byte(token.Reveal()+"\n")), w.write(config.EnrolledFile, text)); err != nil {
+	if err := errors.Join(w.write(tokenName, []byte(token.Reveal()+"\n")), w.write(config.EnrolledFile, text),
+		w.write(config.EnrolmentFile, []byte(rand.Text()+"\n"))); err != nil {
 		return config.Enrolled{}, fmt.Errorf("%w; run the command again with the same code", err)
 	}
 	if first != nil {

@@ -84,13 +84,16 @@ func TestFirstEnrolment(t *testing.T) {
 		got.MQTT.URL != "ssl://broker.example:8883" || got.OrderKey != c.key || got.Token.Reveal() != c.sent()[0] || got.Watch.Folders[0] != "/media/drone" {
 		t.Errorf("configuration %+v", got)
 	}
-	for _, name := range []string{tokenName, config.EnrolledFile, "edge-agent.yaml"} {
+	if got.Enrolment == "" {
+		t.Error("the enrolment has no name")
+	}
+	for _, name := range []string{tokenName, config.EnrolledFile, config.EnrolmentFile, "edge-agent.yaml"} {
 		info := must.Get(os.Stat(filepath.Join(folder, name)))(t)
 		if info.Mode().Perm()&0o007 != 0 {
 			t.Errorf("everybody may use %s: %v", name, info.Mode())
 		}
 	}
-	if left := must.Get(os.ReadDir(folder))(t); len(left) != 3 {
+	if left := must.Get(os.ReadDir(folder))(t); len(left) != 4 {
 		t.Errorf("files %v", left)
 	}
 }
@@ -115,7 +118,11 @@ func TestLostAnswer(t *testing.T) {
 		t.Errorf("%d attempts with tokens %v", len(tokens), tokens)
 	}
 	o.Watch = nil
+	first := must.Get(config.Load(o.Config, nil))(t)
 	must.Get(Run(t.Context(), o))(t)
+	if again := must.Get(config.Load(o.Config, nil))(t); again.OrderKey != first.OrderKey || again.Enrolment == first.Enrolment {
+		t.Errorf("a second enrolment is %s like the first", again.Enrolment)
+	}
 	if tokens = c.sent(); tokens[len(tokens)-1] == tokens[0] {
 		t.Error("a second enrolment has the token of the first")
 	}

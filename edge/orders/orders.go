@@ -30,6 +30,7 @@ const (
 	Limit      = topic.CommandLimit
 	Metered    = topic.CommandMetered
 	Log        = topic.CommandLog
+	Trust      = topic.CommandTrust
 )
 
 // link is what orders change of the uplink.
@@ -65,6 +66,7 @@ type Station struct {
 	Pause    pauseSetting
 	Rescan   func() // scans the folders and retries failed reads now
 	Level    *slog.LevelVar
+	Key      func() string // short name of the key that orders must be signed with, "" without one
 }
 
 // Actions returns the action of each order, by name.
@@ -79,12 +81,21 @@ func (s *Station) Actions() map[string]command.Action {
 		Limit:      {Do: func(_ context.Context, a args) (string, error) { return s.setLimit(a["rate"]) }},
 		Metered:    {Do: func(_ context.Context, a args) (string, error) { return s.setMetered(a["link"]) }},
 		Log:        {Do: func(_ context.Context, a args) (string, error) { return s.setLogLevel(a["level"]) }},
+		Trust:      {Do: func(context.Context, args) (string, error) { return s.trust(), nil }},
 		Rescan: {Do: func(context.Context, args) (string, error) {
 			s.Rescan()
 			return "the folders are scanned now",
 				nil
 		}},
 	}
+}
+
+// trust says which key orders must be signed with. The key was pinned before, as with every order.
+func (s *Station) trust() string {
+	if key := s.Key(); key != "" {
+		return "orders must be signed with the key " + key
+	}
+	return "orders need no signature"
 }
 
 // fsck compares the whole content of the spool with its manifests.

@@ -62,6 +62,8 @@ func TestKeysOfTheStore(t *testing.T) {
 		"x/data":                                 dataUseKey,
 		"x/link":                                 linkOrdersKey,
 		"x/clock":                                knownTimeKey,
+		"x/newest-order":                         newestKey,
+		"x/order-key":                            orderPinKey,
 		"h/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855": digestKey(footage.Sum(nil)),
 		"s/e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855": sourceKey(""),
 	} {

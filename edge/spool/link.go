@@ -5,6 +5,7 @@ var (
 	linkOrdersKey = []byte("x/link")
 	pausedKey     = []byte("x/paused")
 	newestKey     = []byte("x/newest-order")
+	orderPinKey   = []byte("x/order-key")
 )
 
 // Link is what the uplink must remember across a power cut: data use, orders about the link, pause.

@@ -47,6 +47,41 @@ func (s *Replies) SetNewestOrder(key string, at time.Time) error {
 	return s.store.saveSetting(newestKey, "newest order", newestOrder{key, at.UTC()})
 }
 
+// OrderPin is the key that orders must be signed with, after rotations.
+type OrderPin struct {
+	From string `json:"from"` // the key and the enrolment of the configuration from which the rotations led
+	Key  string `json:"key"`  // where they led
+}
+
+// OrderPin returns the pinned key of orders, the zero value when the key of the configuration is the pinned one.
+func (s *Replies) OrderPin() (OrderPin, error) {
+	var p OrderPin
+	err := s.store.readSetting(orderPinKey, "key of orders", &p)
+	return p, err
+}
+
+// SetOrderPin saves the pinned key of orders durably. With it the newest order of the key before becomes that of the new
+// key, so that an older order is refused by either. before and now are the ids of the keys, "" when the pin is only forgotten.
+func (s *Replies) SetOrderPin(p OrderPin, before, now string) error {
+	err := s.store.write(func(txn *badger.Txn) error {
+		var n newestOrder
+		if err := getJSON(txn, newestKey, &n); err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if n.Key == before && before != "" {
+			n.Key = now
+			if err := setJSON(txn, newestKey, n); err != nil {
+				return err
+			}
+		}
+		return setJSON(txn, orderPinKey, p)
+	})
+	if err != nil {
+		return fmt.Errorf("save key of orders: %w", err)
+	}
+	return nil
+}
+
 // Get returns the answer to a command. The error wraps ErrNotFound for an unknown command.
 func (s *Replies) Get(id string) (Reply, error) {
 	var r Reply

@@ -40,3 +40,30 @@ func TestNewestOrder(t *testing.T) {
 		t.Errorf("of another key: %s, %v", got, err)
 	}
 }
+
+// A rotation keeps the newest order, and forgetting the pin does too.
+func TestOrderPin(t *testing.T) {
+	s := opened(t)
+	at := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	if got, err := s.Replies.OrderPin(); err != nil || got != (OrderPin{}) {
+		t.Errorf("on a new spool: %+v, %v", got, err)
+	}
+	must.Do(t, s.Replies.SetOrderPin(OrderPin{"a", "b"}, "one", "two"))
+	if got, err := s.Replies.NewestOrder("two"); err != nil || !got.IsZero() {
+		t.Errorf("a newest order without an order: %s, %v", got, err)
+	}
+	must.Do(t, s.Replies.SetNewestOrder("two", at))
+	for _, c := range []struct {
+		pin         OrderPin
+		before, now string
+		newest      string // the key of the newest order
+	}{{OrderPin{"a", "c"}, "two", "three", "three"}, {OrderPin{"a", "d"}, "other", "four", "three"}, {OrderPin{}, "", "", "three"}} {
+		must.Do(t, s.Replies.SetOrderPin(c.pin, c.before, c.now))
+		if got, err := s.Replies.OrderPin(); err != nil || got != c.pin {
+			t.Errorf("got %+v, %v", got, err)
+		}
+		if got, err := s.Replies.NewestOrder(c.newest); err != nil || !got.Equal(at) {
+			t.Errorf("%+v: newest order of %s at %s, %v", c.pin, c.newest, got, err)
+		}
+	}
+}

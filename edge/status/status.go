@@ -50,6 +50,8 @@ type Agent struct {
 	Started time.Time `json:"started"`
 	Uptime  float64   `json:"uptime_seconds"`
 	Paused  bool      `json:"paused"`
+	// OrderKey is the short name of the key that orders over MQTT must be signed with; "" when they need no signature.
+	OrderKey string `json:"order_key,omitempty"`
 }
 
 // Broker describes the MQTT connection.

@@ -83,31 +83,40 @@ func (k Private) key() (ed25519.PrivateKey, error) {
 
 // Sign returns the order with its signature in Signed. The order must name its station, and when it was given.
 func (k Private) Sign(c topic.Command) (topic.Command, error) {
-	c.Signed = ""
-	private, err := k.key()
+	c.Signed, c.Next, c.Keys = "", "", nil
+	_, err := k.key()
 	if err == nil && (c.Station == "" || c.Issued.IsZero()) {
 		err = errors.New("it names no station or no time")
 	}
 	if err != nil {
 		return c, fmt.Errorf("sign order %s: %w", c.ID, err)
 	}
-	payload, err := json.Marshal(c)
-	if err != nil {
+	if c.Signed, err = k.sign(kind, c); err != nil {
 		return c, fmt.Errorf("sign order %s: %w", c.ID, err)
+	}
+	return c, nil
+}
+
+// sign returns the JSON of what as a JSON Web Signature of a type.
+func (k Private) sign(kind jose.ContentType, what any) (string, error) {
+	private, err := k.key()
+	if err != nil {
+		return "", err
+	}
+	payload, err := json.Marshal(what)
+	if err != nil {
+		return "", err
 	}
 	options := (&jose.SignerOptions{}).WithType(kind).WithHeader("kid", k.Public().ID())
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: private}, options)
 	if err != nil {
-		return c, fmt.Errorf("sign order %s: %w", c.ID, err)
+		return "", err
 	}
 	signed, err := signer.Sign(payload)
-	if err == nil {
-		c.Signed, err = signed.CompactSerialize()
-	}
 	if err != nil {
-		return c, fmt.Errorf("sign order %s: %w", c.ID, err)
+		return "", err
 	}
-	return c, nil
+	return signed.CompactSerialize()
 }
 
 // Public is the key that a station pins. The zero value is no key. It is comparable. Its text is ed25519: and 43 characters of base64url.
@@ -155,7 +164,7 @@ func (k Public) Open(signed string, station topic.Device) (topic.Command, error)
 	if signed == "" {
 		return c, ErrUnsigned
 	}
-	payload, err := k.verify(signed)
+	payload, err := k.verify(kind, signed)
 	if err != nil {
 		return c, fmt.Errorf("%w: %w", ErrForged, err)
 	}
@@ -169,19 +178,16 @@ func (k Public) Open(signed string, station topic.Device) (topic.Command, error)
 	return c, nil
 }
 
-// verify returns the signed bytes.
-func (k Public) verify(signed string) ([]byte, error) {
-	if len(signed) > maxSigned {
-		return nil, fmt.Errorf("%d bytes, at most %d", len(signed), maxSigned)
-	}
-	s, err := jose.ParseSignedCompact(signed, []jose.SignatureAlgorithm{jose.EdDSA})
+// verify returns the signed bytes of a type.
+func (k Public) verify(kind, signed string) ([]byte, error) {
+	s, err := parse(signed)
 	if err != nil {
-		return nil, fmt.Errorf("its signature cannot be read: %w", err)
+		return nil, err
 	}
 	h := s.Signatures[0].Protected
 	if h.KeyID != k.ID() {
-		return nil, fmt.Errorf("it is signed with the key %.20q, and the pinned key is %s; enrol the station again after a "+
-			"change of the key", h.KeyID, k.ID())
+		return nil, fmt.Errorf("it is signed with the key %.20q, and the pinned key is %s; enrol the station again when the "+
+			"cloud has a new key", h.KeyID, k.ID())
 	}
 	if h.ExtraHeaders[jose.HeaderType] != kind {
 		return nil, fmt.Errorf("what is signed has the type %.40q", fmt.Sprint(h.ExtraHeaders[jose.HeaderType]))
@@ -191,4 +197,16 @@ func (k Public) verify(signed string) ([]byte, error) {
 		return nil, errors.New("its signature is wrong")
 	}
 	return payload, nil
+}
+
+// parse reads a signature without checking it.
+func parse(signed string) (*jose.JSONWebSignature, error) {
+	if len(signed) > maxSigned {
+		return nil, fmt.Errorf("%d bytes, at most %d", len(signed), maxSigned)
+	}
+	s, err := jose.ParseSignedCompact(signed, []jose.SignatureAlgorithm{jose.EdDSA})
+	if err != nil {
+		return nil, fmt.Errorf("its signature cannot be read: %w", err)
+	}
+	return s, nil
 }

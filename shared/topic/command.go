@@ -18,6 +18,7 @@ const (
 	CommandFsck       = "fsck"
 	CommandRescan     = "rescan"
 	CommandLog        = "log"
+	CommandTrust      = "trust"
 )
 
 // commandArgs are the arguments of every command, as the AsyncAPI document has them. The device checks their values.
@@ -31,6 +32,7 @@ var commandArgs = map[string][]string{
 	CommandFsck:       nil,
 	CommandRescan:     nil,
 	CommandLog:        {"level"},
+	CommandTrust:      nil,
 }
 
 // CommandNames returns the names of all commands, in alphabetical order.

@@ -75,6 +75,9 @@ type Vitals struct {
 	ClockSource ClockSource `json:"clock_source,omitempty"`
 	// EverySeconds is the time between two messages; a reader takes the device for silent after three. 0 when unknown.
 	EverySeconds float64 `json:"every_seconds,omitempty"`
+	// OrderKey is the ID of the key that orders must be signed with (shared/orderkey). It is absent for a device that
+	// executes unsigned orders, or of a version that does not follow rotations.
+	OrderKey string `json:"order_key,omitempty"`
 }
 
 // FootageState is the state of one piece of footage on the edge.
@@ -235,6 +238,11 @@ type Command struct {
 	// Signed is the same command as a JSON Web Signature of the cloud; see shared/orderkey. A device with a pinned key
 	// reads nothing else of the message.
 	Signed string `json:"signed,omitempty"`
+	// Next is the same as Signed by the newest key of the cloud, while Signed is still by the key before: stations of an
+	// earlier version read only Signed. Keys are the rotations of the key, oldest first, each signed by the key that it
+	// replaces.
+	Next string   `json:"next,omitempty"`
+	Keys []string `json:"keys,omitempty"`
 }
 
 // ReplyState is the state of a command.

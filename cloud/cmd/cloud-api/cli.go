@@ -48,8 +48,9 @@ type commands struct {
 
 		OrderKey deviceOrderKey `cmd:"" help:"Print the public key with which orders to stations are signed."`
 	} `cmd:"" help:"Tokens of devices and programs."`
-	User userCommands `cmd:"" help:"People who log in with a password."`
-	Job  struct {
+	Orders ordersCommands `cmd:"" help:"The key that signs orders to stations."`
+	User   userCommands   `cmd:"" help:"People who log in with a password."`
+	Job    struct {
 		List    jobList    `cmd:"" help:"List jobs, newest first."`
 		Show    jobShow    `cmd:"" help:"Show a job and its attempts."`
 		Retry   jobRetry   `cmd:"" aliases:"replay" help:"Queue a failed, poisoned or canceled job again."`

@@ -29,11 +29,20 @@ type field struct {
 
 func newField(t *testing.T, b *broker.Broker) *field {
 	t.Helper()
+	key := orderkey.New()
+	f := newSigningField(t, b, Options{
+		Sign: func(_ context.Context, c topic.Command, _ time.Time) (topic.Command, error) { return key.Sign(c) }})
+	f.key = key
+	return f
+}
+
+// newSigningField is newField with other signatures.
+func newSigningField(t *testing.T, b *broker.Broker, o Options) *field {
+	t.Helper()
 	f := &field{t: t, reports: make(chan wire.Station, 1000)}
-	ds := &register{all: []ledger.Device{{Name: dock.Name, Site: dock.Site, Role: ledger.RoleDevice}}}
-	f.key = orderkey.New()
-	f.Table = New(Options{Devices: ds, Changed: func(v wire.Station) { f.reports <- v },
-		Sign: func(_ context.Context, c topic.Command) (topic.Command, error) { return f.key.Sign(c) }})
+	o.Devices = &register{all: []ledger.Device{{Name: dock.Name, Site: dock.Site, Role: ledger.RoleDevice}}}
+	o.Changed = func(v wire.Station) { f.reports <- v }
+	f.Table = New(o)
 	must.Do(t, f.Connect(mqttlink.Options{URL: b.URL(), ClientID: "cloud-stations"}))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

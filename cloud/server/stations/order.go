@@ -53,7 +53,7 @@ func (t *Table) Order(ctx context.Context, name, command string, args map[string
 	if t.offline(d) {
 		return wire.StationReply{}, fmt.Errorf("station %s is offline, and the order was not sent: %w", name, ErrNoAnswer)
 	}
-	payload, err := t.payload(ctx, at, id, command, args)
+	payload, err := t.payload(ctx, d, id, command, args)
 	if err != nil {
 		return wire.StationReply{}, fmt.Errorf("order %s to station %s: %w", command, name, err)
 	}
@@ -72,13 +72,13 @@ func (t *Table) Order(ctx context.Context, name, command string, args map[string
 }
 
 // payload is the message of an order, signed.
-func (t *Table) payload(ctx context.Context, at topic.Device, id, command string, args map[string]string) ([]byte, error) {
-	now := t.o.Now().UTC()
+func (t *Table) payload(ctx context.Context, d ledger.Device, id, command string, args map[string]string) ([]byte, error) {
+	at, now := address(d), t.o.Now().UTC()
 	c := topic.Command{ID: id, Name: command, Args: args, Expires: now.Add(orderLife), Station: at.Path(), Issued: now,
 		By: ledger.Actor(ctx)}
 	if t.o.Sign != nil {
 		var err error
-		if c, err = t.o.Sign(ctx, c); err != nil {
+		if c, err = t.o.Sign(ctx, c, d.Pinned); err != nil {
 			return nil, err
 		}
 	}

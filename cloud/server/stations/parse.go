@@ -125,7 +125,7 @@ func checkVitals(v *topic.Vitals) error {
 	if len(v.Alarms) > maxAlarms {
 		return fmt.Errorf("%d alarms, at most %d", len(v.Alarms), maxAlarms)
 	}
-	v.Alarm = clip(v.Alarm, maxReason)
+	v.Alarm, v.OrderKey = clip(v.Alarm, maxReason), clip(v.OrderKey, maxVersion)
 	alarms := make(map[string]string, len(v.Alarms))
 	for name, text := range v.Alarms {
 		alarms[clip(name, maxVersion)] = clip(text, maxReason)

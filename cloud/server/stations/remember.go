@@ -155,3 +155,15 @@ func (s *station) document(site string) document {
 	}
 	return doc
 }
+
+// ReportedKeys returns the short name of the key of orders that each station reported last, by its name, of what Memory has.
+// Stations that reported none are left out.
+func ReportedKeys(documents map[string]string) map[string]string {
+	keys := map[string]string{}
+	for device, text := range documents {
+		if doc, err := readDocument(text); err == nil && doc.Vitals != nil && doc.Vitals.OrderKey != "" {
+			keys[device] = doc.Vitals.OrderKey
+		}
+	}
+	return keys
+}

@@ -26,6 +26,8 @@ func (t *Table) Run(ctx context.Context) error {
 		link.Go(func() { _ = t.link.Run(ctx) }) // it only ends with ctx, and then without an error
 	}
 	defer link.Wait()
+	var announcing sync.WaitGroup
+	defer announcing.Wait()
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	var known []ledger.Device
@@ -55,6 +57,7 @@ func (t *Table) Run(ctx context.Context) error {
 			} else {
 				known = ds
 				t.forgetOthers(ds)
+				t.announce(ctx, ds, &announcing)
 			}
 			failing, listed = err != nil, now
 		}

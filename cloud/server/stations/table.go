@@ -44,10 +44,14 @@ type Options struct {
 	Memory Memory
 	// Changed, when set, is called for every station that has changed, at most once a second each. It must not block.
 	Changed func(wire.Station)
-	// Sign, when set, signs each order. Stations that are enrolled refuse other ones.
-	Sign func(context.Context, topic.Command) (topic.Command, error)
-	Now  func() time.Time
-	Log  *slog.Logger
+	// Sign, when set, signs each order. Stations that are enrolled refuse other ones. pinned is when the station got its
+	// key of orders.
+	Sign func(ctx context.Context, c topic.Command, pinned time.Time) (topic.Command, error)
+	// Key, when set, returns the short name of the key with which Sign signs. Stations that report another one get an order
+	// that leads them to it.
+	Key func(context.Context) (string, error)
+	Now func() time.Time
+	Log *slog.Logger
 }
 
 // Table is what the cloud knows of the stations. Make it with New. Its methods are safe for concurrent use, but Connect
@@ -92,8 +96,11 @@ type station struct {
 	history []wire.VitalsPoint
 	replies []wire.StationReply // newest first
 
-	turned     bool      // the connection has changed since the station was remembered
+	turned     bool      // the connection or the key of orders has changed since the station was remembered
 	remembered time.Time // heard when it was
+
+	announced  time.Time // when the newest key of orders was last announced to it
+	refusesKey bool      // it answered that it does not follow to that key
 
 	changed bool              // since it was sent
 	sent    time.Time         // to Changed
@@ -250,6 +257,9 @@ func (s *station) enterVitals(v *topic.Vitals, at time.Time) bool {
 	}
 	if s.vitals != nil && v.Session == s.vitals.Session {
 		s.gap = at.Sub(s.vitalsAt)
+	}
+	if s.vitals == nil || v.OrderKey != s.vitals.OrderKey {
+		s.refusesKey, s.announced, s.turned = false, time.Time{}, true
 	}
 	s.vitals, s.vitalsAt = v, at
 	p := wire.VitalsPoint{At: at.UTC(), DiskFree: v.DiskFree, DiskTotal: v.DiskTotal, SpoolBytes: v.SpoolBytes,

@@ -153,6 +153,10 @@ func (t *Table) view(d ledger.Device, pieces int) wire.Station {
 		v.Warnings = append(v.Warnings, wire.StationWarning{Kind: wire.WarnErrors,
 			Text: "the station sends requests but has no connection to the MQTT broker; check the address of the broker there"})
 	}
+	if s.refusesKey {
+		v.Warnings = append(v.Warnings, wire.StationWarning{Kind: wire.WarnErrors,
+			Text: "the station refuses every order: it has another key of orders than the cloud; enrol it again"})
+	}
 	if v.Refused = t.refused(d); v.Refused != nil {
 		v.Warnings = append([]wire.StationWarning{{Kind: wire.WarnErrors, Text: tokenText(*v.Refused)}}, v.Warnings...)
 	}

@@ -44,6 +44,7 @@ const (
 	ActionAddSurvey      = "add survey"
 	ActionRemoveSurvey   = "remove survey"
 	ActionRenewOrderKey  = "renew order key"
+	ActionRotateOrderKey = "rotate order key"
 	ActionEnrolCode      = "enrolment code"
 	ActionEnrol          = "enrol station"
 	ActionRemoveUser     = "remove user"

@@ -17,7 +17,7 @@ import (
 
 const (
 	tokenBytes    = 32
-	deviceColumns = `name, site, role, created, revoked, last_seen, sites, expires, generation, refused`
+	deviceColumns = `name, site, role, created, revoked, last_seen, sites, expires, generation, refused, pinned`
 )
 
 // TokenPrefix begins every token, so that secret scanners recognize a leaked one.
@@ -73,11 +73,11 @@ func (l *Devices) insertDevice(ctx context.Context, tx *sql.Tx, d Device, token 
 	if d.Expires != nil {
 		expires = *d.Expires
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO device (name, site, role, token_hash, created, sites, expires, generation)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 1)
+	res, err := tx.ExecContext(ctx, `INSERT INTO device (name, site, role, token_hash, created, sites, expires, generation, pinned)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $5)
 		ON CONFLICT (name) DO UPDATE SET site = excluded.site, role = excluded.role, token_hash = excluded.token_hash,
 			created = excluded.created, revoked = NULL, last_seen = NULL, refused = NULL, next_hash = NULL, sites = excluded.sites,
-			expires = excluded.expires, generation = device.generation + 1
+			expires = excluded.expires, generation = device.generation + 1, pinned = excluded.pinned
 		WHERE device.revoked IS NOT NULL`,
 		d.Name, d.Site, d.Role, hashToken(token), micros(l.now()), d.Sites.String(), micros(expires))
 	if err != nil {
@@ -187,12 +187,16 @@ func scanDevice(rows *sql.Rows) (Device, error) { return scanDeviceAnd(rows) }
 
 func scanDeviceAnd(rows *sql.Rows, more ...any) (Device, error) {
 	var d Device
-	var created, revoked, seen, expires, refused sql.NullInt64
+	var created, revoked, seen, expires, refused, pinned sql.NullInt64
 	var sites string
-	err := rows.Scan(append([]any{&d.Name, &d.Site, &d.Role, &created, &revoked, &seen, &sites, &expires, &d.Generation, &refused},
+	err := rows.Scan(append([]any{&d.Name, &d.Site, &d.Role, &created, &revoked, &seen, &sites, &expires, &d.Generation, &refused,
+		&pinned},
 		more...)...)
 	d.Created, d.Revoked, d.LastSeen, d.Expires = fromMicros(created), timePointer(revoked), timePointer(seen), timePointer(expires)
-	d.Refused = timePointer(refused)
+	d.Refused, d.Pinned = timePointer(refused), d.Created
+	if pinned.Valid {
+		d.Pinned = fromMicros(pinned)
+	}
 	if d.Sites = readSiteSet(sites); len(d.Sites) == 0 {
 		d.Sites = SiteSet{d.Site}
 	}

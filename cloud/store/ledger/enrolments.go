@@ -86,7 +86,10 @@ func (l *Devices) Enrol(ctx context.Context, code, token string) (d Device, err 
 		site, name, _ := strings.Cut(subject, "/")
 		d = Device{Name: name, Site: site, Role: RoleDevice}
 		if purpose == codeEnrolled {
-			return holdsToken(ctx, tx, name, token)
+			if err := holdsToken(ctx, tx, name, token); err != nil {
+				return err
+			}
+			return execOne(tx.ExecContext(ctx, `UPDATE device SET pinned = $1 WHERE name = $2`, micros(l.now()), name))
 		}
 		if _, err := tx.ExecContext(ctx, `UPDATE code SET purpose = $1 WHERE hash = $2`, codeEnrolled, hash); err != nil {
 			return err
@@ -103,7 +106,8 @@ func (l *Devices) giveToken(ctx context.Context, tx *sql.Tx, d Device, token str
 		return err
 	}
 	if active {
-		err = execOne(tx.ExecContext(ctx, `UPDATE device SET next_hash = $1 WHERE name = $2`, hashToken(token), d.Name))
+		err = execOne(tx.ExecContext(ctx, `UPDATE device SET next_hash = $1, pinned = $3 WHERE name = $2`, hashToken(token),
+			d.Name, micros(l.now())))
 	} else {
 		err = l.insertDevice(ctx, tx, d, token)
 	}

@@ -16,6 +16,8 @@ const (
 	sealWebhook  = "webhook"       // of a notification rule
 	sealOrderKey = "order key"
 	sealPushKey  = "push key"
+	// sealPastOrderKey is the key of orders before a rotation, in its grace period.
+	sealPastOrderKey = "past order key"
 )
 
 // sealedColumns are the columns with secrets that the ledger must read again.
@@ -25,6 +27,7 @@ var sealedColumns = []struct{ purpose, table, owner, column string }{
 	{sealWebhook, "notification_rule", "id", "secret"},
 	{sealOrderKey, "order_key", "id", "seed"},
 	{sealPushKey, "push_key", "id", "scalar"},
+	{sealPastOrderKey, "order_key_past", "n", "seed"},
 }
 
 // Secrets are what the ledger has encrypted (cloud/store/vault): keys of one-time passwords, secrets of webhooks, the key
@@ -154,7 +157,14 @@ func (l *Secrets) drop(ctx context.Context, tx *sql.Tx, s sealedText) error {
 	case sealWebhook:
 		return removeRule(ctx, tx, s.owner)
 	case sealOrderKey:
-		_, err := tx.ExecContext(ctx, `DELETE FROM order_key`)
+		if _, err := tx.ExecContext(ctx, `DELETE FROM order_key`); err != nil {
+			return err
+		}
+		// No rotation leads to the key that comes next.
+		_, err := tx.ExecContext(ctx, `DELETE FROM order_key_past`)
+		return err
+	case sealPastOrderKey:
+		_, err := tx.ExecContext(ctx, `UPDATE order_key_past SET seed = '' WHERE CAST(n AS TEXT) = $1`, s.owner)
 		return err
 	case sealPushKey:
 		_, err := tx.ExecContext(ctx, `DELETE FROM push_key`)

@@ -144,6 +144,8 @@ type Device struct {
 	Refused *time.Time
 	// Generation grows with every change that ends what was granted before: connections compare it.
 	Generation int64
+	// Pinned is when a station got its token, and with it the key of orders of that time.
+	Pinned time.Time
 }
 
 // Upload is a resumable upload session.

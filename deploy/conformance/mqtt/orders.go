@@ -23,6 +23,7 @@ type order struct {
 	Issued  time.Time `json:"issued"`
 	Expires time.Time `json:"expires"`
 	Signed  string    `json:"signed"`
+	Next    string    `json:"next"`
 }
 
 // mostAhead is how far ahead an order may expire, with a margin for clocks.
@@ -250,9 +251,11 @@ func (k *kit) checkSigned(payload []byte) error {
 	if err != nil || len(key) != ed25519.PublicKeySize {
 		return fmt.Errorf("the enrolment gave the key %.80q", k.made.station.orderKey)
 	}
-	content, signature, ok := cutLast(outer.Signed, ".")
-	sum, err := base64.RawURLEncoding.DecodeString(signature)
-	if !ok || err != nil || !ed25519.Verify(key, []byte(content), sum) {
+	content, ok := verified(key, outer.Signed)
+	if !ok { // the cloud may have rotated its key a moment ago
+		content, ok = verified(key, outer.Next)
+	}
+	if !ok {
 		return errors.New("the order is not signed with the key of the enrolment")
 	}
 	header, body, _ := strings.Cut(content, ".")
@@ -275,6 +278,13 @@ func (k *kit) checkSigned(payload []byte) error {
 		return fmt.Errorf("the signed order was given at %s and expires at %s", o.Issued, o.Expires)
 	}
 	return nil
+}
+
+// verified returns the signed part of a signature in compact form, and whether the key signed it.
+func verified(key ed25519.PublicKey, signed string) (content string, ok bool) {
+	content, signature, ok := cutLast(signed, ".")
+	sum, err := base64.RawURLEncoding.DecodeString(signature)
+	return content, ok && err == nil && ed25519.Verify(key, []byte(content), sum)
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {
