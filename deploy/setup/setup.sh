@@ -167,13 +167,22 @@ workflow_linters() {
 
 # Training: a separate virtual environment, created again when the pinned list changes ------------------------
 training() {
-	local venv=$build/train/venv list=cloud/training/requirements.txt
-	[ -x "$venv/bin/python" ] && cmp -s "$list" "$venv/requirements.txt" && return 0
+	local venv=$build/train/venv list=cloud/training/requirements.txt locked=cloud/training/locked.txt
+	[ -x "$venv/bin/python" ] && cmp -s "$list" "$venv/requirements.txt" && cmp -s "$locked" "$venv/locked.txt" && return 0
 	say "installing what training needs (some minutes and about 6 GB, once)"
 	rm -rf "$venv"
 	python3 -m venv "$venv"
-	"$venv/bin/pip" install --quiet --disable-pip-version-check -r "$list"
+	case "$(uname -sm) $(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')" in
+	"Linux x86_64 3.11")
+		"$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$locked"
+		;;
+	*)
+		say "the digests of $locked are for Linux amd64 with Python 3.11; here only the versions are compared"
+		"$venv/bin/pip" install --quiet --disable-pip-version-check -r "$list"
+		;;
+	esac
 	cp "$list" "$venv/requirements.txt"
+	cp "$locked" "$venv/locked.txt"
 }
 
 # Art for rendered training pictures: parts of a Debian package that is unpacked, not installed ------------------
