@@ -23,6 +23,7 @@ type Listener struct {
 	log           *slog.Logger
 	connectWithin time.Duration
 	left          func(net.Conn) // called when the server has returned from a stream; see Succession
+	disconnect    func()         // disconnects the clients that the server knows; see Succession
 
 	serving sync.WaitGroup // the accept loop and the connections
 	stop    chan struct{}  // closed by Close
@@ -37,7 +38,7 @@ type Listener struct {
 // 0 for no limit; the server sets its own deadlines after that.
 func NewListener(ln net.Listener, connectWithin time.Duration, log *slog.Logger) *Listener {
 	return &Listener{ln: ln, log: log, connectWithin: connectWithin, stop: make(chan struct{}),
-		conns: map[net.Conn]struct{}{}, left: func(net.Conn) {}}
+		conns: map[net.Conn]struct{}{}, left: func(net.Conn) {}, disconnect: func() {}}
 }
 
 // Init implements listeners.Listener.
@@ -131,19 +132,19 @@ func (l *Listener) limit(c net.Conn) error {
 	return c.SetDeadline(time.Now().Add(l.connectWithin))
 }
 
-// Close implements listeners.Listener: it stops to accept, lets the server disconnect
-// the clients that it knows, closes every other connection and returns when all
-// goroutines have ended. disconnect may be nil; Close may be called twice.
-func (l *Listener) Close(disconnect listeners.CloseFn) {
+// Close implements listeners.Listener: it stops to accept, disconnects the clients of its
+// Succession, closes every other connection and returns when all goroutines have ended.
+// Close may be called twice. It does not use the function of the server: that of Mochi
+// 2.7.9 takes a read lock twice (Clients.GetByListener), and never returns when a client
+// leaves in between.
+func (l *Listener) Close(listeners.CloseFn) {
 	l.once.Do(func() {
 		close(l.stop)
 		l.mu.Lock()
 		l.ended = true
 		l.mu.Unlock()
 		_ = l.ln.Close() // the accept loop sees it
-		if disconnect != nil {
-			disconnect(l.ID())
-		}
+		l.disconnect()
 		l.mu.Lock()
 		for c := range l.conns {
 			_ = c.Close()

@@ -40,7 +40,7 @@ type tenure struct {
 // Succession returns the hook for a server that l belongs to. It must be called once and before Serve.
 func (l *Listener) Succession(server *mqtt.Server) *Succession {
 	s := &Succession{server: server, log: l.log, newest: map[string]*tenure{}, of: map[net.Conn]*tenure{}}
-	l.left = s.end
+	l.left, l.disconnect = s.end, s.disconnect
 	return s
 }
 
@@ -86,6 +86,21 @@ func (s *Succession) end(c net.Conn) {
 		delete(s.newest, t.client.ID)
 	}
 	close(t.ended)
+}
+
+// disconnect says to every client that the server stops, and ends its connection.
+func (s *Succession) disconnect() {
+	s.mu.Lock()
+	clients := make([]*mqtt.Client, 0, len(s.of))
+	for _, t := range s.of {
+		clients = append(clients, t.client)
+	}
+	s.mu.Unlock()
+	for _, cl := range clients {
+		if !cl.Closed() {
+			_ = s.server.DisconnectClient(cl, packets.ErrServerShuttingDown) // the reason, also without a fault
+		}
+	}
 }
 
 // Over returns a channel that is closed when another connection wants the id of cl; nil when cl has none.

@@ -1,8 +1,10 @@
 package mochi_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
+	mqttpackets "github.com/mochi-mqtt/server/v2/packets"
 
 	"cattlecounter/cloud/server/broker/mochi"
 )
@@ -34,7 +37,7 @@ func TestQuickReturn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		c := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
 		c.ProtocolName, c.ProtocolVersion, c.CleanSession, c.ClientIdentifier = "MQTT", 4, true, "quick"
 		f := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
@@ -59,4 +62,77 @@ func TestQuickReturn(t *testing.T) {
 		}
 		conn.Close()
 	}
+}
+
+// A stop tells clients why they are disconnected, and ends while others leave. Mochi's own function can wait forever
+// then, so Close must not call it.
+func TestStopWhileClientsLeave(t *testing.T) {
+	for range 20 {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler)})
+		l := mochi.NewListener(ln, time.Minute, slog.New(slog.DiscardHandler))
+		err = errors.Join(s.AddHook(l.Succession(s), nil), s.AddHook(new(auth.AllowHook), nil), s.Serve())
+		if err != nil {
+			t.Fatal(err)
+		}
+		go l.Serve(s.EstablishConnection)
+		stays := join(t, l.Address(), "stays")
+		var leaving []net.Conn
+		for i := range 20 {
+			leaving = append(leaving, join(t, l.Address(), fmt.Sprint(i)))
+		}
+		go func() {
+			for _, c := range leaving {
+				_ = c.Close()
+			}
+		}()
+		stopped := make(chan struct{})
+		go func() {
+			l.Close(func(string) { t.Error("Mochi's function was called") })
+			close(stopped)
+		}()
+		var got [3]byte // kind of packet, length, reason
+		if _, err := io.ReadFull(stays, got[:]); err != nil || got[0]>>4 != mqttpackets.Disconnect ||
+			got[2] != mqttpackets.ErrServerShuttingDown.Code {
+			t.Errorf("the client read % x, %v, want that the server shuts down", got, err)
+		}
+		select {
+		case <-stopped:
+		case <-time.After(time.Minute):
+			t.Fatal("the listener does not end")
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// join connects a client of MQTT 5.
+func join(t *testing.T, address, id string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	pk := mqttpackets.Packet{FixedHeader: mqttpackets.FixedHeader{Type: mqttpackets.Connect}, ProtocolVersion: 5,
+		Connect: mqttpackets.ConnectParams{ProtocolName: []byte("MQTT"), Clean: true, ClientIdentifier: id}}
+	var out bytes.Buffer
+	if err := errors.Join(conn.SetDeadline(time.Now().Add(time.Minute)), pk.ConnectEncode(&out)); err != nil {
+		t.Fatal(err)
+	}
+	head := make([]byte, 2)
+	if _, err := conn.Write(out.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, head); err != nil || head[0]>>4 != mqttpackets.Connack {
+		t.Fatalf("answer to connect: % x, %v", head, err)
+	}
+	if _, err := io.CopyN(io.Discard, conn, int64(head[1])); err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
