@@ -189,6 +189,8 @@ func TestIdleConnectionEnds(t *testing.T) {
 	if resp.StatusCode != http.StatusConflict {
 		t.Fatalf("got status %d", resp.StatusCode)
 	}
+	s.close()
+	s = newSite(t, s.dir) // the time limit of the first one also ends slow requests
 	n := s.head(path)
 	if n != 60_000 {
 		t.Fatalf("%d bytes count", n)
