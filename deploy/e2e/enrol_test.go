@@ -121,7 +121,7 @@ func operator(t *testing.T, broker, token string) mqtt.Client {
 }
 
 func wait(tok mqtt.Token) error {
-	if !tok.WaitTimeout(20 * time.Second) {
+	if !tok.WaitTimeout(time.Minute) {
 		return fmt.Errorf("the broker does not answer")
 	}
 	return tok.Error()
