@@ -12,9 +12,10 @@ VERSION ?= 0.1.$(shell git rev-list --count HEAD)
 # A clock that shows an earlier time is certainly wrong.
 COMMITTED ?= $(shell git log -1 --format=%cI)
 
+RETRAINED := $(CURDIR)/build/train/retrain
 TRAIN := cd cloud/training && $(CURDIR)/build/train/venv/bin/python
 
-.PHONY: help setup build demo quick page-watch page-firefox screenshots lighthouse openapi calibrate peers test e2e faults conformance conformance-mqtt containers arm manifests check vulnerabilities cross cross-one deb release reproducible fresh bench bench-ledger load soak upgrade fuzz train-setup train-art train-test finetune evaluate clean
+.PHONY: help setup build demo quick page-watch page-firefox screenshots lighthouse openapi calibrate peers test e2e faults conformance conformance-mqtt containers arm manifests check vulnerabilities cross cross-one deb release reproducible fresh bench bench-ledger load soak upgrade fuzz train-setup train-art train-test finetune retrain evaluate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -184,7 +185,7 @@ fuzz: ## run every fuzz target for FUZZTIME (30s each), and 1,000 damaged copies
 train-setup: ## install what training the detector needs (about 6 GB, in build/train)
 	@deploy/setup/setup.sh train
 
-train-art: ## fetch models and textures for rendered training pictures (1.4 GB, in build/train/0ad)
+train-art: ## fetch models, textures and pictures of ground for training (3.1 GB, in build/train)
 	@deploy/setup/setup.sh art
 
 train-test: train-setup ## test the training code: data, some steps, export, fine-tuning
@@ -200,6 +201,16 @@ ifeq ($(REPLAY),rendered)
 endif
 	$(TRAIN) -m cattletrain.finetune "$(abspath $(DATA))" "$(abspath $(OUT))" --minutes $(or $(MINUTES),60) \
 		$(foreach r,$(patsubst rendered,build/train/replay@0.5,$(REPLAY)),--replay "$(abspath $(r))")
+
+# All that is made stays in build/train/retrain, and a second run goes on there. ARGS are further arguments, such as
+# --steps 400 or --part 0.1.
+retrain: train-setup train-art ## DATA=folder of the hand-out: all of the newest recipe, from the pictures to a table of models
+	@test -n "$(DATA)" || { echo 'usage: make retrain DATA=folder; see cloud/training/README.md'; exit 2; }
+	go build -tags $(TAGS) -o $(BIN)/ ./cloud/cmd/herdsim ./cloud/cmd/worker
+	$(TRAIN) -m cattletrain.retrain "$(abspath $(DATA))" $(RETRAINED) --art $(CURDIR)/build/train \
+		--worker $(abspath $(BIN))/worker --herdsim $(abspath $(BIN))/herdsim $(ARGS)
+	@$(MAKE) -s evaluate PICTURES="$(abspath $(DATA))" MODELS="$(CURDIR)/cloud/model/default $$(echo $(RETRAINED)/models/*)" >$(RETRAINED)/table.md
+	@cat $(RETRAINED)/table.md
 
 # Pictures of the first half of each site of empty ground train the model, those of the second half do not.
 PICTURES ?= $(CURDIR)/../shared/data

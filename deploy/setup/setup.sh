@@ -8,7 +8,7 @@
 #   setup.sh lint    the linters as well
 #   setup.sh pagechecks  Firefox, Lighthouse and the linters of OpenAPI, beside Node and the page
 #   setup.sh train   the Python environment of the training code (about 6 GB), in build/train/venv
-#   setup.sh art     models and textures for rendered training pictures (1.4 GB to fetch), in build/train/0ad
+#   setup.sh art     models, textures and pictures of ground for training (3.1 GB to fetch), in build/train
 #   setup.sh peers   the trackers that the worker is compared with, in build/peers/venv
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -185,35 +185,66 @@ training() {
 	cp "$locked" "$venv/locked.txt"
 }
 
-# Art for rendered training pictures: parts of a Debian package that is unpacked, not installed ------------------
-training_art() {
-	local out=$build/train/0ad parts
-	[ -d "$out/art/meshes" ] && return 0
+# Art for training: parts of Debian packages that are unpacked, not installed, and of a Python package --------------
+debian_part() { # package, folder: fetches the package and calls the function part_PACKAGE in a draft of the folder
+	local package=$1 out=$build/train/$2 parts
+	[ -d "$out" ] && return 0
 	if ! command -v apt-get >/dev/null; then
-		say "the models are in the Debian package 0ad-data, and this machine has no apt-get"
+		say "pictures for training are in the Debian package $package, and this machine has no apt-get"
 		exit 1
 	fi
-	say "fetching the package 0ad-data (1.4 GB, once)"
+	say "fetching the package $package (once)"
 	parts=$out.part
 	rm -rf "$parts"
 	mkdir -p "$parts"
 	# apt gives its downloads to another user, who may not enter this folder; as root it then goes on with a warning.
-	(cd "$parts" && apt-get -qq download 0ad-data 2>/dev/null) || {
-		say "apt-get cannot fetch 0ad-data: run apt-get update, and try it by hand: apt-get download 0ad-data"
+	(cd "$parts" && apt-get -qq download "$package" 2>/dev/null) || {
+		say "apt-get cannot fetch $package: run apt-get update, and try it by hand: apt-get download $package"
 		exit 1
 	}
-	dpkg-deb -x "$parts"/0ad-data_*.deb "$parts/x"
-	rm "$parts"/0ad-data_*.deb
-	python3 - "$parts" <<-'PYTHON'
-		import sys, zipfile
-		keep = ("art/actors/", "art/animation/quadraped/", "art/meshes/gaia/", "art/meshes/props/", "art/meshes/skeletal/",
-		        "art/textures/skins/", "art/textures/terrain/", "art/variants/quadraped/")
-		with zipfile.ZipFile(sys.argv[1] + "/x/usr/share/games/0ad/mods/public/public.zip") as whole:
-		    whole.extractall(sys.argv[1], [name for name in whole.namelist() if name.startswith(keep) and not name.endswith(".xmb")])
-	PYTHON
-	mv "$parts/x/usr/share/doc/0ad-data/copyright" "$parts/copyright"
-	rm -rf "$parts/x" "$out"
+	dpkg-deb -x "$parts/$package"_*.deb "$parts/x"
+	rm "$parts/$package"_*.deb
+	"part_$package" "$parts"
+	mv "$parts/x/usr/share/doc/$package/copyright" "$parts/copyright"
+	rm -rf "$parts/x"
 	mv "$parts" "$out"
+}
+
+unzip_parts() { # archive, folder, beginnings of names: all but .xmb files, a cache of the game
+	python3 - "$@" <<-'PYTHON'
+		import sys, zipfile
+		archive, folder, *keep = sys.argv[1:]
+		with zipfile.ZipFile(archive) as whole:
+		    whole.extractall(folder, [n for n in whole.namelist() if n.startswith(tuple(keep)) and not n.endswith((".xmb", "/"))])
+	PYTHON
+}
+
+part_0ad-data() {
+	unzip_parts "$1/x/usr/share/games/0ad/mods/public/public.zip" "$1" art/actors/ art/animation/quadraped/ art/meshes/gaia/ \
+		art/meshes/props/ art/meshes/skeletal/ art/textures/skins/ art/textures/terrain/ art/variants/quadraped/
+}
+
+part_ufoai-textures() {
+	unzip_parts "$1/x/usr/share/games/ufoai/base/0textures.pk3" "$1" textures/tex_nature/ textures/tex_roofs/ textures/tex_streets/
+}
+
+part_flightgear-data-base() { mv "$1/x/usr/share/games/flightgear/Textures/Terrain" "$1/Terrain"; }
+
+training_art() {
+	debian_part 0ad-data 0ad
+	debian_part ufoai-textures ufoai
+	debian_part flightgear-data-base flightgear
+	local out=$build/train/deepforest parts=$build/train/deepforest.part
+	[ -d "$out" ] && return 0
+	say "fetching deepforest (20 MB, once)"
+	rm -rf "$parts"
+	mkdir -p "$parts"
+	echo 'deepforest==2.1.0 --hash=sha256:8c2798d8e9be7f0004b194fe207b76c1d9fff6e711b3db67b9508dcd5d00ae54' >"$parts/list"
+	"$build/train/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$parts" --require-hashes -r "$parts/list"
+	unzip_parts "$parts"/deepforest-*.whl "$parts" deepforest/data/
+	rm "$parts"/deepforest-*.whl
+	mv "$parts/deepforest/data" "$out"
+	rm -r "$parts"
 }
 
 # Peers: exact files by their digests --------------------------------------------------------------------------
@@ -235,6 +266,8 @@ if [ "$what" = train ]; then
 	exit 0
 fi
 if [ "$what" = art ]; then
+	need_python
+	training
 	training_art
 	exit 0
 fi

@@ -18,7 +18,7 @@ from .augment import Recipe
 from .loss import Loss, training_loss
 
 DENSE_WEIGHT = 2.0
-LATEST, BEST = "latest.pt", "best.pt"
+LATEST, BEST, KEPT = "latest.pt", "best.pt", "step-{}.pt"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Settings:
     average: float = 0.998
     save_every: int = 200
     check_every: int = 1000
+    keep_every: int = 0  # 0: no
     seed: int = 1
     workers: int = 1
     width: int = 96
@@ -193,8 +194,11 @@ class Run:
                 began, seen, sums, s = self._next_window(began, s)
             if self.step % s.check_every == 0:
                 self.check(tiles)
-            if self.step % s.save_every == 0:
+            keep = s.keep_every and self.step % s.keep_every == 0
+            if keep or self.step % s.save_every == 0:
                 self.save(LATEST)
+            if keep:
+                self.save(KEPT.format(self.step))
         self.check(tiles)
         self.save(LATEST)
 
@@ -223,6 +227,7 @@ def parse(argv: list[str]) -> Settings:
         ("workers", int, "processes that make views"),
         ("check-every", int, "steps between validations"),
         ("save-every", int, "steps between checkpoints"),
+        ("keep-every", int, "steps between checkpoints that stay, each in a file step-N.pt; 0 for none"),
         ("warmup", int, "steps until the peak rate"),
         ("width", int, "channels of encoder and decoder of a new network"),
         ("layers", int, "decoder layers of a new network; a start with more loses its last ones"),

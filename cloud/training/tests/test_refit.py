@@ -63,3 +63,16 @@ def test_calibration_changes_the_scores_of_cattle_only():
         less = model(pixel_values=x)
     torch.testing.assert_close(less.logits[..., 0], after.logits[..., 0])
     torch.testing.assert_close(less.logits[..., 1], after.logits[..., 1] - 1.5)
+
+
+def test_a_soup_of_two_may_have_less_of_the_second(tmp_path):
+    paths = [tmp_path / "old.pt", tmp_path / "new.pt"]
+    models = small(2, network.LABELS), small(2, network.LABELS)
+    for path, model in zip(paths, models, strict=True):
+        checkpoint.save(path, {"config": json.loads(model.config.to_json_string(use_diff=False)), "weights": model.state_dict(), "step": 5})
+    assert soup.main([*map(str, paths), str(tmp_path / "mixed.pt"), "--share", "0.25"]) == 0
+    name = "model.enc_score_head.weight"
+    old, new = (m.state_dict()[name] for m in models)
+    torch.testing.assert_close(checkpoint.read(tmp_path / "mixed.pt")["weights"][name], 0.75 * old + 0.25 * new)
+    with pytest.raises(SystemExit):
+        soup.main([*map(str, paths), str(paths[0]), str(tmp_path / "three.pt"), "--share", "0.25"])

@@ -63,6 +63,14 @@ def test_a_stopped_run_continues(herd, trained):
     assert checkpoint.read(trained / train.LATEST)["step"] == 5
 
 
+def test_checkpoints_can_be_kept(herd, tmp_path):
+    """Each holds the weights of its own step, and the last one is there when the steps end with it."""
+    train.Run(settings(herd, tmp_path / "run", validation=[], steps=4, keep_every=2)).loop()
+    two, four = (checkpoint.read(tmp_path / "run" / train.KEPT.format(n)) for n in (2, 4))
+    assert (two["step"], four["step"]) == (2, 4) and not (tmp_path / "run" / train.KEPT.format(3)).exists()
+    assert any(not torch.equal(value, four["weights"][name]) for name, value in two["weights"].items())
+
+
 def test_a_batch_is_learnt(herd, tmp_path):
     """Repeated training with one batch lowers every part of the loss, not only the sum."""
     run = train.Run(settings(herd, tmp_path / "run", steps=120, warmup=5, batch=4, rate=2e-3, backbone_rate=1e-3))
