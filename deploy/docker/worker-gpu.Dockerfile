@@ -29,13 +29,25 @@ COPY cloud/ cloud/
 ARG VERSION=dev
 RUN go build -trimpath -ldflags "-s -w -X cattlecounter/shared/version.number=$VERSION" -o /out/worker ./cloud/cmd/worker
 
-FROM ${DEBIAN_BASE}
+COPY deploy/packaging/sbom/ deploy/packaging/sbom/
+RUN CGO_ENABLED=0 go build -trimpath -o /out/sbom ./deploy/packaging/sbom/cmd/sbom
+
+FROM ${DEBIAN_BASE} AS image
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates \
       libavformat59 libavcodec59 libavutil57 libswscale6 libseccomp2 && rm -rf /var/lib/apt/lists/* && \
     groupadd --system --gid 10001 cattle && useradd --system --uid 10001 --gid 10001 cattle && install -d -o 10001 -g 10001 /data
 COPY --from=libraries /lib-gpu/ /usr/local/lib/gpu/
 COPY --from=build /out/worker /usr/local/bin/
 COPY cloud/model/default /usr/local/share/cattlecounter/model
+
+FROM image AS list
+COPY --from=build /out/sbom /out/
+ARG VERSION=dev
+RUN /out/sbom image --name worker-gpu --version "$VERSION" --root / --wheels /usr/local/lib/gpu/wheels.txt \
+      /usr/local/bin/worker >/sbom.cdx.json
+
+FROM image
+COPY --from=list /sbom.cdx.json /usr/share/doc/cattlecounter/sbom.cdx.json
 COPY NOTICE /usr/share/doc/cattlecounter/
 USER 10001:10001
 VOLUME /data
@@ -49,4 +61,5 @@ ARG VERSION=dev
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="CattleCounter worker for NVIDIA GPUs" \
       org.opencontainers.image.description="Counts cattle in drone footage" \
-      org.opencontainers.image.version="$VERSION" org.opencontainers.image.revision="$REVISION"
+      org.opencontainers.image.version="$VERSION" org.opencontainers.image.revision="$REVISION" \
+      cattlecounter.sbom="/usr/share/doc/cattlecounter/sbom.cdx.json"

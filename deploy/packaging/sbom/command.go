@@ -11,7 +11,7 @@ import (
 
 const usage = `Writes and checks lists of what programs and images consist of (CycloneDX 1.6).
 
-  sbom image --name NAME --version VERSION --root FOLDER [--npm LOCKFILE=NAME,NAME]... PROGRAM...
+  sbom image --name NAME --version VERSION --root FOLDER [--npm LOCKFILE=NAME,NAME]... [--wheels FILE]... PROGRAM...
   sbom check FILE...
 `
 
@@ -40,6 +40,10 @@ func writeImage(args []string, out io.Writer) error {
 		l, err := ParseLock(s)
 		i.NPM = append(i.NPM, l)
 		return err
+	})
+	set.Func("wheels", "", func(s string) error {
+		i.Wheels = append(i.Wheels, s)
+		return nil
 	})
 	if err := set.Parse(args); err != nil {
 		return fmt.Errorf("%w: %w\n%s", ErrUsage, err, usage)

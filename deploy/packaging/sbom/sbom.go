@@ -24,12 +24,15 @@ var ErrEmpty = errors.New("no program and no package found")
 type Image struct {
 	// Name and Version are those of the image.
 	Name, Version string
-	// Root is the folder with the files of the image: Debian's packages are in var/lib/dpkg/status.d.
+	// Root is the folder with the files of the image: Debian's packages are in var/lib/dpkg/status.d, or, of an image with
+	// all of Debian, in var/lib/dpkg/status.
 	Root string
 	// Programs are files of Go programs.
 	Programs []string
 	// NPM are packages of npm that are in the programs or beside them.
 	NPM []Lock
+	// Wheels are files in which sha256sum wrote about the wheels of Python whose libraries are in the image.
+	Wheels []string
 }
 
 // Write writes the document. The same files give the same bytes: it has no time and no serial number.
@@ -64,6 +67,13 @@ func parts(i Image) ([]cdx.Component, error) {
 	all = append(all, debian...)
 	for _, l := range i.NPM {
 		p, err := l.parts()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p...)
+	}
+	for _, file := range i.Wheels {
+		p, err := wheels(file)
 		if err != nil {
 			return nil, err
 		}
@@ -109,17 +119,21 @@ func part(kind cdx.ComponentType, purl, name, version string) cdx.Component {
 	return cdx.Component{BOMRef: purl, Type: kind, Name: name, Version: version, PackageURL: purl}
 }
 
-// debianParts reads the entries of status.d, one package each, see deploy/docker/rootfs.sh.
+// debianParts reads the installed packages of the file status, and the entries of status.d, one package each, see
+// deploy/docker/rootfs.sh.
 func debianParts(root string) ([]cdx.Component, error) {
+	out, err := installed(filepath.Join(root, "var/lib/dpkg/status"))
+	if err != nil {
+		return nil, err
+	}
 	dir := filepath.Join(root, "var/lib/dpkg/status.d")
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return out, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	var out []cdx.Component
 	for _, e := range entries {
 		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
 		if err != nil {
@@ -128,6 +142,28 @@ func debianParts(root string) ([]cdx.Component, error) {
 		c, err := debianPart(string(b))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, e.Name()), err)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// installed reads the packages of a dpkg status file that are not removed. There may be no such file.
+func installed(file string) (out []cdx.Component, err error) {
+	b, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for text := range strings.SplitSeq(string(b), "\n\n") {
+		if !strings.Contains("\n"+text, "\nStatus: install ok installed\n") {
+			continue
+		}
+		c, err := debianPart(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		out = append(out, c)
 	}

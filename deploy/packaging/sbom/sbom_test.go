@@ -17,6 +17,14 @@ import (
 
 const status = "Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nVersion: 2:2.36-9+deb12u10\nDescription: library\n Homepage: no field\n"
 
+// debian has a package that is installed, one that was removed, and one more that is installed.
+const debian = "Package: zlib1g\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:1.2.13\n\n" +
+	"Package: gone\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: 1.0\n\n" +
+	"Package: tzdata\nStatus: install ok installed\nArchitecture: all\nVersion: 2026a\n"
+
+const wheelSums = "4fbf0c5d7b5fb99266c2e8a802e3e64af68bdc383e0f3c7349b985f1087eedaa  onnxruntime_gpu-1.30.0-cp311-cp311-manylinux_2_27_x86_64.whl\n" +
+	"dcc6d63884c53d07e267ce7e6feac17b2538cebaafec5db865736c3e28e4dc84  nvidia_cublas-13.10.0.20-1-py3-none-any.whl\n"
+
 // sum is a SHA-512 of npm.
 var sum = "sha512-" + base64.StdEncoding.EncodeToString(make([]byte, 64))
 
@@ -31,13 +39,16 @@ func image(t *testing.T) Image {
 	t.Helper()
 	root := t.TempDir()
 	write(t, filepath.Join(root, "var/lib/dpkg/status.d/libc6"), status)
+	write(t, filepath.Join(root, "var/lib/dpkg/status"), debian)
 	write(t, filepath.Join(root, "package-lock.json"), lock)
+	write(t, filepath.Join(root, "wheels.txt"), wheelSums)
 	program := filepath.Join(root, "sbom")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./cmd/sbom").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return Image{Name: "worker", Version: "1.2.3", Root: root, Programs: []string{program},
-		NPM: []Lock{{Path: filepath.Join(root, "package-lock.json"), Names: []string{"map"}}}}
+		NPM:    []Lock{{Path: filepath.Join(root, "package-lock.json"), Names: []string{"map"}}},
+		Wheels: []string{filepath.Join(root, "wheels.txt")}}
 }
 
 func write(t *testing.T, path, text string) {
@@ -75,7 +86,8 @@ func TestImage(t *testing.T) {
 	for _, c := range *bom.Components {
 		purls = append(purls, c.PackageURL)
 	}
-	for _, want := range []string{"pkg:deb/debian/libc6@2%3A2.36-9%2Bdeb12u10?arch=amd64", "pkg:npm/map@6.1.0", "pkg:npm/%40tiles/box@1.2.3"} {
+	for _, want := range []string{"pkg:deb/debian/libc6@2%3A2.36-9%2Bdeb12u10?arch=amd64", "pkg:npm/map@6.1.0", "pkg:npm/%40tiles/box@1.2.3",
+		"pkg:deb/debian/zlib1g@1%3A1.2.13?arch=amd64", "pkg:deb/debian/tzdata@2026a?arch=all", "pkg:pypi/onnxruntime-gpu@1.30.0", "pkg:pypi/nvidia-cublas@13.10.0.20"} {
 		if !slices.Contains(purls, want) {
 			t.Errorf("%s is missing in %v", want, purls)
 		}
@@ -86,7 +98,7 @@ func TestImage(t *testing.T) {
 		}
 	}
 	for _, p := range purls {
-		if strings.Contains(p, "builder") || strings.Contains(p, "box@9") {
+		if strings.Contains(p, "builder") || strings.Contains(p, "box@9") || strings.Contains(p, "gone") {
 			t.Errorf("%s is not in the image", p)
 		}
 	}
@@ -129,6 +141,11 @@ func TestPackages(t *testing.T) {
 	}
 	if _, err := debianPart("Package: libc6\nVersion: 1\n"); err == nil {
 		t.Error("a package without an architecture is accepted")
+	}
+	for _, text := range []string{"", "\n", "4fbf  a-1-py3-none-any.whl\n", strings.Replace(wheelSums, ".whl", ".zip", 1), strings.Replace(wheelSums, "-13.10.0.20-1-py3", "", 1)} {
+		if _, err := wheelParts(text); err == nil {
+			t.Errorf("wheels %q are accepted", text)
+		}
 	}
 	for _, s := range []string{"", "file", "file=", "=name"} {
 		if _, err := ParseLock(s); err == nil {
@@ -174,9 +191,13 @@ func TestPageParts(t *testing.T) {
 func FuzzParts(f *testing.F) {
 	f.Add([]byte(lock))
 	f.Add([]byte(status))
+	f.Add([]byte(wheelSums))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if all, err := npmParts(b, []string{"map"}); err == nil && len(all) == 0 {
 			t.Error("no error and no package")
+		}
+		if all, err := wheelParts(string(b)); err == nil && (len(all) == 0 || all[0].Name == "" || all[0].Version == "") {
+			t.Errorf("%+v", all)
 		}
 		if c, err := debianPart(string(b)); err == nil && (c.Name == "" || c.Version == "") {
 			t.Errorf("%+v", c)

@@ -4,6 +4,7 @@
 #
 #   libs.sh FOLDER
 #
+# FOLDER/wheels.txt has the digest and the name of each wheel, for the SBOM of the image.
 # It installs the libraries of TensorRT only when TENSORRT_INDEX is set to the address of NVIDIA's package index.
 set -euo pipefail
 to=${1:?usage: libs.sh FOLDER}
@@ -15,6 +16,7 @@ mkdir -p "$to"
 pip=(python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest "$work")
 "${pip[@]}" --require-hashes -r "$here/cuda.txt"
 [ -z "${TENSORRT_INDEX:-}" ] || "${pip[@]}" --extra-index-url "$TENSORRT_INDEX" "$tensorrt"
+(cd "$work" && sha256sum -- *.whl) >"$to/wheels.txt"
 python3 - "$work" "$to" <<'PY'
 import pathlib, shutil, sys, zipfile
 
