@@ -109,6 +109,7 @@ check: cross ## check format, vet, lint, modules and the cross-builds: before ea
 	build/tools/actionlint .github/workflows/*.yml
 	build/tools/venv/bin/zizmor --offline --quiet .github/workflows
 	build/tools/venv/bin/python deploy/azure/syntax.py
+	build/tools/checkov/bin/checkov --config-file deploy/setup/checkov.yaml --directory deploy --directory .github
 
 vulnerabilities: ## look for known vulnerabilities that reach the code (a minute once its tools are built)
 	@deploy/setup/vulnerabilities.sh
@@ -158,7 +159,7 @@ load: ## measure 2,000 stations, 200 uploads at once, 4 clouds and 8 workers on 
 	@deploy/setup/setup.sh test
 	$(GO_TEST) -run '^$$' -bench Load -benchtime 1x -timeout 30m ./deploy/bench/load
 
-soak: ## SOAK=1h (at most 24h): upload and count while servers are killed, paused and cut off; every byte must arrive
+soak: ## SOAK=1h (at most 24h): upload and count while servers are killed, paused, cut off or out of disk; every byte must arrive
 	@deploy/setup/setup.sh test
 	SOAK=$(or $(SOAK),1h) $(GO_TEST) -count=1 -v -run TestSoak -timeout 25h ./deploy/bench/load
 

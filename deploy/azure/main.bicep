@@ -41,7 +41,7 @@ param mqttUser string = '@cloud'
 @secure()
 param mqttPassword string
 
-@description('true: storage, database, registry and key vault are reached from the virtual network only.')
+@description('true: storage and key vault are reached from the virtual network only. The database always is.')
 param privateNetwork bool = size == 'large'
 
 @description('Object id and name of the Entra group or user that administers the database.')
@@ -105,6 +105,8 @@ module vault 'modules/vault.bicep' = {
     name: '${name}${suffix}'
     tags: tags
     privateNetwork: privateNetwork
+    subnet: network.outputs.endpoints
+    network: network.outputs.id
     readers: [identity.outputs.apiPrincipal, identity.outputs.workerPrincipal]
     mqttPassword: mqttPassword
   }

@@ -5,6 +5,7 @@ package manifests
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,6 +76,8 @@ func TestManifests(t *testing.T) {
 			if o.Spec.Template.Labels["app"] != o.Spec.Selector.MatchLabels["app"] || o.Namespace != "cattlecounter" {
 				t.Errorf("deployment %s selects %v of %v", o.Name, o.Spec.Selector, o.Spec.Template.Labels)
 			}
+		case *core.ConfigMap:
+			checkSettings(t, o)
 		case *keda.ScaledObject:
 			scaled++
 			m := o.Spec.Triggers[0].Metadata
@@ -96,6 +99,19 @@ func TestManifests(t *testing.T) {
 	}
 }
 
+// secretFiles is the folder of the files that the settings name.
+const secretFiles = "/run/secrets/cattlecounter"
+
+// checkSettings compares the settings with the files of the secret, as the comment of settings.yaml names them.
+func checkSettings(t *testing.T, c *core.ConfigMap) {
+	t.Helper()
+	for key, file := range map[string]string{"CATTLE_CLOUD_LEDGER_URL_FILE": "ledger_url", "CATTLE_CLOUD_MQTT_PASSWORD_FILE": "mqtt_password"} {
+		if c.Data[key] != secretFiles+"/"+file {
+			t.Errorf("%s is %q, want the file %s", key, c.Data[key], file)
+		}
+	}
+}
+
 // checkPod holds a pod to the restricted profile of Kubernetes, and its containers to limits and probes.
 func checkPod(t *testing.T, name string, p core.PodSpec) {
 	t.Helper()
@@ -111,8 +127,17 @@ func checkPod(t *testing.T, name string, p core.PodSpec) {
 		if c.Resources.Limits.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() {
 			t.Errorf("%s: container %s: resources %+v", name, c.Name, c.Resources)
 		}
-		if c.LivenessProbe == nil && c.ReadinessProbe == nil {
-			t.Errorf("%s: container %s has no probe", name, c.Name)
+		if c.LivenessProbe == nil || c.ReadinessProbe == nil && name != "worker" {
+			t.Errorf("%s: container %s lacks a probe", name, c.Name)
+		}
+		// What is in the environment is shown by many tools and inherited by every child.
+		for _, from := range c.EnvFrom {
+			if from.SecretRef != nil {
+				t.Errorf("%s: container %s has the secret %s in its environment", name, c.Name, from.SecretRef.Name)
+			}
+		}
+		if !slices.ContainsFunc(c.VolumeMounts, func(m core.VolumeMount) bool { return m.MountPath == secretFiles && m.ReadOnly }) {
+			t.Errorf("%s: container %s has no secrets in %s", name, c.Name, secretFiles)
 		}
 	}
 }

@@ -165,6 +165,18 @@ workflow_linters() {
 	fi
 }
 
+# checkov looks at Bicep, images, manifests and workflows. It wants exact versions of many packages, so it has an
+# environment of its own.
+policies() {
+	local version=$1 venv=$build/tools/checkov
+	"$venv/bin/pip" list --disable-pip-version-check 2>/dev/null | grep -q "^checkov *$version\$" && return 0
+	need_python
+	say "installing checkov $version (about 290 MB, once)"
+	rm -rf "$venv"
+	python3 -m venv "$venv"
+	"$venv/bin/pip" install --quiet --disable-pip-version-check "checkov==$version"
+}
+
 # Training: a separate virtual environment, created again when the pinned list changes ------------------------
 training() {
 	local venv=$build/train/venv list=cloud/training/requirements.txt locked=cloud/training/locked.txt
@@ -291,5 +303,6 @@ fi
 if [ "$what" = lint ]; then
 	linter v2.15.0
 	workflow_linters v1.7.12 1.32.0 0.7.0
+	policies 3.3.30
 fi
 exit 0

@@ -25,6 +25,7 @@ var variables = concat(settings, [
 ])
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
+  // checkov:skip=CKV_AZURE_225: a large installation has zones; the plan of a small one is one instance
   name: '${name}-plan'
   location: location
   tags: tags
@@ -34,6 +35,9 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
 }
 
 resource site 'Microsoft.Web/sites@2024-04-01' = {
+  // checkov:skip=CKV_AZURE_222: stations and people reach it over the internet
+  // checkov:skip=CKV_AZURE_17: stations have tokens, people log in; both are checked by cloud-api
+  // checkov:skip=CKV_AZURE_212: the plan has three instances in a large installation
   name: name
   location: location
   tags: tags
@@ -61,6 +65,8 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
 }
 
 resource next 'Microsoft.Web/sites/slots@2024-04-01' = {
+  // checkov:skip=CKV_AZURE_222: as the site
+  // checkov:skip=CKV_AZURE_212: as the site
   parent: site
   name: 'next'
   location: location

@@ -6,6 +6,9 @@ param large bool
 param pullers array
 
 resource registry 'Microsoft.ContainerRegistry/registries@2023-07-01' = {
+  // checkov:skip=CKV_AZURE_139: the workflow pushes from outside; only identities may pull
+  // checkov:skip=CKV_AZURE_163: deploy.sh scans every image before it is released
+  // checkov:skip=CKV_AZURE_166: deploy.sh scans every image before it is released
   name: name
   location: location
   tags: tags
