@@ -134,7 +134,8 @@ page_checks() {
 dashboard() {
 	local stamp=$build/dashboard.stamp sum
 	sum=$(cd cloud/server/dashboard && find . -path ./node_modules -prune -o -path ./dist -prune -o -type f -print | LC_ALL=C sort | xargs sha256sum | sha256sum)
-	[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && [ -f cloud/server/dashboard/dist/index.html ] && return 0
+	[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && [ -f cloud/server/dashboard/dist/index.html ] &&
+		[ -d cloud/server/dashboard/node_modules ] && return 0
 	say "building the page"
 	(cd cloud/server/dashboard && npm ci --no-audit --no-fund --silent && npm run --silent build)
 	printf '%s' "$sum" >"$stamp"
