@@ -21,19 +21,21 @@ import (
 	"cattlecounter/shared/wire"
 )
 
-// addDevices adds the devices to the ledger, as `cloud-api device add` does.
-func (s *stage) addDevices(devices []string) {
-	s.tb.Helper()
-	conf, err := config.Load(s.config, os.Environ())
-	must.Do(s.tb, err)
-	l, err := store.OpenLedger(s.tb.Context(), conf)
-	must.Do(s.tb, err)
-	defer func() { must.Do(s.tb, l.Close()) }()
+// addDevices adds the devices to the ledger of a configuration, as `cloud-api device add` does, and returns their tokens.
+func addDevices(tb testing.TB, path string, devices []string) map[string]string {
+	tb.Helper()
+	conf, err := config.Load(path, os.Environ())
+	must.Do(tb, err)
+	l, err := store.OpenLedger(tb.Context(), conf)
+	must.Do(tb, err)
+	defer func() { must.Do(tb, l.Close()) }()
+	tokens := map[string]string{}
 	for _, d := range devices {
-		token, err := l.Devices.Add(s.tb.Context(), d, site, ledger.RoleDevice)
-		must.Do(s.tb, err)
-		s.tokens[d] = token.Reveal()
+		token, err := l.Devices.Add(tb.Context(), d, site, ledger.RoleDevice)
+		must.Do(tb, err)
+		tokens[d] = token.Reveal()
 	}
+	return tokens
 }
 
 // settle waits until every sent clip is counted.
@@ -48,7 +50,7 @@ func (s *stage) settle(limit time.Duration, clips []*clip) {
 // account compares what was sent with what there is. Every difference fails the test.
 func (s *stage) account(clips []*clip, published *counts) {
 	s.tb.Helper()
-	there := s.footage()
+	there := listFootage(s.tb, s.url(0))
 	if len(there) != len(clips) {
 		s.tb.Errorf("the ledger has %d pieces of footage, %d were sent", len(there), len(clips))
 	}
@@ -72,12 +74,12 @@ func (s *stage) account(clips []*clip, published *counts) {
 	for _, b := range published.bad {
 		s.tb.Error(b)
 	}
-	s.compareBlobs(clips)
+	compareBlobs(s.tb, s.config, append(os.Environ(), "CATTLE_CLOUD_DATA="+s.tb.TempDir()), clips)
 }
 
-// footage reads every page of the list.
-func (s *stage) footage() map[footage.ID]wire.Footage {
-	s.tb.Helper()
+// listFootage reads every page of a cloud's list.
+func listFootage(tb testing.TB, cloud string) map[footage.ID]wire.Footage {
+	tb.Helper()
 	all := map[footage.ID]wire.Footage{}
 	for after := ""; ; {
 		var page wire.Page[wire.Footage]
@@ -85,10 +87,10 @@ func (s *stage) footage() map[footage.ID]wire.Footage {
 		if after != "" {
 			query.Set("after", after)
 		}
-		must.Do(s.tb, get(s.tb.Context(), http.DefaultClient, s.url(0)+"/api/v1/footage?"+query.Encode(), &page))
+		must.Do(tb, get(tb.Context(), http.DefaultClient, cloud+"/api/v1/footage?"+query.Encode(), &page))
 		for _, f := range page.Items {
 			if _, twice := all[f.ID]; twice {
-				s.tb.Errorf("footage %s is listed twice", f.ID)
+				tb.Errorf("footage %s is listed twice", f.ID)
 			}
 			all[f.ID] = f
 		}
@@ -98,31 +100,31 @@ func (s *stage) footage() map[footage.ID]wire.Footage {
 	}
 }
 
-// compareBlobs reads the stored videos.
-func (s *stage) compareBlobs(clips []*clip) {
-	s.tb.Helper()
-	conf, err := config.Load(s.config, append(os.Environ(), "CATTLE_CLOUD_DATA="+s.tb.TempDir()))
-	must.Do(s.tb, err)
-	l, err := store.OpenLedger(s.tb.Context(), conf)
-	must.Do(s.tb, err)
-	defer func() { must.Do(s.tb, l.Close()) }()
-	st, err := store.Open(s.tb.Context(), conf, l, nil)
-	must.Do(s.tb, err)
+// compareBlobs reads the stored videos of a configuration.
+func compareBlobs(tb testing.TB, path string, env []string, clips []*clip) {
+	tb.Helper()
+	conf, err := config.Load(path, env)
+	must.Do(tb, err)
+	l, err := store.OpenLedger(tb.Context(), conf)
+	must.Do(tb, err)
+	defer func() { must.Do(tb, l.Close()) }()
+	st, err := store.Open(tb.Context(), conf, l, nil)
+	must.Do(tb, err)
 	for _, c := range clips {
-		f, err := l.Footage.Get(s.tb.Context(), c.id)
+		f, err := l.Footage.Get(tb.Context(), c.id)
 		if err != nil {
-			s.tb.Error(err)
+			tb.Error(err)
 			continue
 		}
-		r, err := st.Blobs.Open(s.tb.Context(), f.BlobKey, 0, -1)
+		r, err := st.Blobs.Open(tb.Context(), f.BlobKey, 0, -1)
 		if err != nil {
-			s.tb.Errorf("footage %s: %v", c.id, err)
+			tb.Errorf("footage %s: %v", c.id, err)
 			continue
 		}
 		h := sha256.New()
 		_, err = io.Copy(h, r)
 		if err = errors.Join(err, r.Close()); err != nil || !slices.Equal(h.Sum(nil), c.sum[:]) {
-			s.tb.Errorf("footage %s: the blob %s differs from what was sent: %v", c.id, f.BlobKey, err)
+			tb.Errorf("footage %s: the blob %s differs from what was sent: %v", c.id, f.BlobKey, err)
 		}
 	}
 }

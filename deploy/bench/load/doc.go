@@ -4,6 +4,10 @@
 // paused and cut off. Both end only when every byte and every count is accounted for: each sent file is in the ledger
 // once with its digest and size, its blob has that content, and its count is the one that follows from the content.
 //
+// A soak of a minute or more that root runs has a farm beside them: one cloud-api with SQLite and footage on its disk, one
+// worker, and one station with the real edge-agent that deletes confirmed files from its card. The disk of the cloud and
+// the disk of the spool are small file systems, which are filled to the last byte. Programs that end are started again.
+//
 // The results are in deploy/docs/measured.md. Settings come from the environment:
 //
 //	LOAD_STATIONS  stations on MQTT                          (2000; soak: 100)

@@ -50,6 +50,7 @@ type stage struct {
 	running   []*process.Child  // the clouds
 	counting  []*process.Child  // the workers
 	tokens    map[string]string // of the devices
+	farm      *farm             // an installation of its own with full disks; nil for none
 	options
 }
 
@@ -96,7 +97,7 @@ azure: {connection_string: %q, container: load, queue: load-jobs}
 ledger: {url: %q}
 `, s.mqtt, cloudPassword, s.storage.ConnectionStringVia(link.Addr(), "").Reveal(), database.Reveal()), 0o600))
 	if o.from == "" {
-		s.addDevices(o.devices)
+		s.tokens = addDevices(tb, s.config, o.devices)
 	} else {
 		s.addDevicesByProgram(o.devices)
 	}

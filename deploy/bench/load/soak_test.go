@@ -22,16 +22,24 @@ import (
 // slow is how long a soak is that has the slow faults, too.
 const slow = time.Minute
 
+// soakTime is the time SOAK, or another one without it.
+func soakTime(t *testing.T, otherwise time.Duration) time.Duration {
+	t.Helper()
+	text := os.Getenv("SOAK")
+	if text == "" {
+		return otherwise
+	}
+	long, err := time.ParseDuration(text)
+	if err != nil || long <= 0 || long > 24*time.Hour {
+		t.Fatalf("SOAK=%q is not a time up to 24h, such as 30m", text)
+	}
+	return long
+}
+
 // TestSoak sends clips for the time SOAK while one fault follows another, then lets everything settle, and accounts for
 // every clip.
 func TestSoak(t *testing.T) {
-	long, err := time.ParseDuration(os.Getenv("SOAK"))
-	if os.Getenv("SOAK") == "" {
-		long, err = 8*time.Second, nil
-	}
-	if err != nil || long <= 0 || long > 24*time.Hour {
-		t.Fatalf("SOAK=%q is not a time up to 24h, such as 30m", os.Getenv("SOAK"))
-	}
+	long := soakTime(t, 8*time.Second)
 	if testing.Short() {
 		t.Skip("needs servers: skipped with -short")
 	}
@@ -42,6 +50,9 @@ func TestSoak(t *testing.T) {
 		o.small = smalldisk.Mount(t, "64m")
 	}
 	s := newStage(t, o)
+	if o.small != "" && o.clocks {
+		s.farm = newFarm(t)
+	}
 	links := s.lossyLinks()
 	published := listen(t, s.mqtt)
 	all := startStations(t, s.mqtt, devices)
@@ -54,6 +65,9 @@ func TestSoak(t *testing.T) {
 	clips := make([][]*clip, senders)
 	for i := range senders {
 		wg.Go(func() { clips[i] = s.sendUntil(sending, i, links, all) })
+	}
+	if s.farm != nil {
+		wg.Go(func() { s.farm.record(sending, max(long/farmFiles, 500*time.Millisecond)) })
 	}
 	n := s.faults(seed, long)
 	end()
@@ -68,6 +82,10 @@ func TestSoak(t *testing.T) {
 	s.settle(5*time.Minute, sent)
 	s.account(sent, published)
 	s.stationsOnline(len(devices), 2*time.Minute)
+	if s.farm != nil {
+		s.farm.account(10 * time.Minute)
+		t.Log(s.farm)
+	}
 	t.Logf("%s: %d clips of %d bytes, %d attempts more than clips, %d vitals and states; faults %v", long, len(sent), sent[0].size(), retries, all.sent.Load(), n)
 	for name, u := range usage(t) {
 		t.Logf("%s: %.0f MiB now, largest peak %.0f MiB", name, u.sum, u.peak)
@@ -92,7 +110,7 @@ func (s *stage) lossyLinks() (urls []string) {
 func (s *stage) sendUntil(ctx context.Context, device int, clouds []string, all *stations) (sent []*clip) {
 	send, rest := newSender(s, clouds), newBytes(setting(s.tb, "LOAD_SIZE", 2_000_000))
 	pause := time.Duration(setting(s.tb, "LOAD_PAUSE", 1)) * time.Millisecond
-	for ; ctx.Err() == nil; s.waitFor(ctx, pause) {
+	for ; ctx.Err() == nil; waitFor(ctx, pause) {
 		c := newClip(device, rest)
 		all.footage(device, c.id, topic.Uploading, c.size(), 0)
 		limit, cancel := context.WithTimeout(s.tb.Context(), 5*time.Minute)
@@ -118,7 +136,7 @@ type fault struct {
 // faults makes one fault after the other for a time: every kind once in random order, then every kind again. Each ends
 // before the next begins. It returns how many there were.
 func (s *stage) faults(seed uint64, long time.Duration) map[string]int {
-	r, n := rand.New(rand.NewPCG(seed, 0)), map[string]int{}
+	r := rand.New(rand.NewPCG(seed, 0))
 	kinds := []fault{
 		{"cloud killed", false, func(r *rand.Rand) {
 			i := r.IntN(s.clouds)
@@ -151,9 +169,18 @@ func (s *stage) faults(seed uint64, long time.Duration) map[string]int {
 		{"clock stepped", true, func(r *rand.Rand) { s.stepClock(r.IntN(s.clouds), time.Duration(r.IntN(20*60)-10*60)*time.Second) }},
 		{"disk of a worker full", true, func(r *rand.Rand) { s.fillDisk(time.Duration(1+r.IntN(4)) * time.Second) }},
 	}
+	if f := s.farm; f != nil {
+		kinds = append(kinds, f.faults()...)
+	}
 	if long < slow {
 		kinds = slices.DeleteFunc(kinds, func(k fault) bool { return k.slow })
 	}
+	return repeat(s.tb, r, kinds, long)
+}
+
+// repeat makes every kind of fault once in random order, then every kind again, for a time.
+func repeat(tb testing.TB, r *rand.Rand, kinds []fault, long time.Duration) map[string]int {
+	n := map[string]int{}
 	for i, end := 0, time.Now().Add(long); time.Now().Before(end); i++ {
 		if i%len(kinds) == 0 {
 			r.Shuffle(len(kinds), func(a, b int) { kinds[a], kinds[b] = kinds[b], kinds[a] })
@@ -161,15 +188,15 @@ func (s *stage) faults(seed uint64, long time.Duration) map[string]int {
 		k := kinds[i%len(kinds)]
 		k.do(r)
 		n[k.name]++
-		s.wait(time.Duration(300+r.IntN(1000)) * time.Millisecond)
+		waitFor(tb.Context(), time.Duration(300+r.IntN(1000))*time.Millisecond)
 	}
 	return n
 }
 
 // wait lets the programs work for a time.
-func (s *stage) wait(d time.Duration) { s.waitFor(s.tb.Context(), d) }
+func (s *stage) wait(d time.Duration) { waitFor(s.tb.Context(), d) }
 
-func (s *stage) waitFor(ctx context.Context, d time.Duration) {
+func waitFor(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(d):

@@ -2,6 +2,7 @@
 package smalldisk
 
 import (
+	"errors"
 	"os"
 	"syscall"
 	"testing"
@@ -37,5 +38,31 @@ func Resize(t testing.TB, dir, size string) {
 	t.Helper()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size="+size); err != nil {
 		t.Fatalf("cannot resize the file system at %s: %v", dir, err)
+	}
+}
+
+// Fill writes a file into the folder dir of a small file system until not one block is free. The returned function removes
+// that file. Other programs may write meanwhile.
+func Fill(t testing.TB, dir string) (empty func()) {
+	t.Helper()
+	f, err := os.CreateTemp(dir, "filler-")
+	if err != nil {
+		t.Fatalf("cannot fill the file system at %s: %v", dir, err)
+	}
+	defer f.Close()
+	for _, size := range []int{1 << 20, 1 << 12} {
+		block := make([]byte, size)
+		for err = nil; err == nil; {
+			_, err = f.Write(block)
+		}
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("cannot fill the file system at %s: %v", dir, err)
+		}
+	}
+	return func() {
+		t.Helper()
+		if err := os.Remove(f.Name()); err != nil {
+			t.Errorf("cannot empty the file system at %s: %v", dir, err)
+		}
 	}
 }

@@ -16,3 +16,9 @@ func MountOver(t testing.TB, _, _ string) { t.Skip("mounts a file system, which 
 
 // Resize skips the test: it needs Linux.
 func Resize(t testing.TB, _, _ string) { t.Skip("resizes a file system, which needs Linux") }
+
+// Fill skips the test: it needs Linux.
+func Fill(t testing.TB, _ string) func() {
+	t.Skip("fills a file system, which needs Linux")
+	return nil
+}
