@@ -23,9 +23,14 @@ import (
 // five connects edge1 with MQTT 5, which the other clients here do not speak.
 func five(t *testing.T, b *Broker, c packets.ConnectParams) net.Conn {
 	t.Helper()
+	return fiveWith(t, b, c, packets.Properties{})
+}
+
+func fiveWith(t *testing.T, b *Broker, c packets.ConnectParams, p packets.Properties) net.Conn {
+	t.Helper()
 	c.ProtocolName, c.Clean, c.ClientIdentifier = []byte("MQTT"), true, "five"
 	c.UsernameFlag, c.PasswordFlag, c.Username, c.Password = true, true, []byte("edge1"), []byte("edge1-token")
-	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Connect}, ProtocolVersion: 5, Connect: c}
+	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Connect}, ProtocolVersion: 5, Connect: c, Properties: p}
 	conn, err := net.Dial("tcp", b.Addr())
 	if err != nil {
 		t.Fatal(err)
