@@ -43,6 +43,9 @@ const (
 // errOther means that the file on the card is not the one that the cloud confirmed.
 var errOther = errors.New("another file on the card has this name")
 
+// errNote means that the spool cannot note the end of a file.
+var errNote = errors.New("note that the file is deleted")
+
 // Options configure a Deleter. Records and Files are required.
 type Options struct {
 	Records records
@@ -202,13 +205,13 @@ func (d *Deleter) deleteFile(ctx context.Context, r spool.Record, f spool.Source
 func (d *Deleter) deleteConfirmedFile(ctx context.Context, r spool.Record, f spool.Source, info fs.FileInfo,
 	want footage.Digest) bool {
 	log := d.o.Log.With("footage", r.ID, "path", footage.SafePath(f.Path), "bytes", f.Size)
-	err := d.verifyAndDelete(ctx, f, info, want)
+	err := d.verifyAndDelete(ctx, r.ID, f, info, want)
 	switch {
 	case err == nil:
 		log.Info("confirmed footage deleted from the card")
-		if err := d.o.Files.RequireDigest(r.ID); err != nil {
-			log.Error("cannot note that the file is deleted", "err", err)
-		}
+		return false
+	case errors.Is(err, errNote):
+		log.Error("file on the card is not deleted; retrying", "err", err)
 		return false
 	case errors.Is(err, fs.ErrNotExist), ctx.Err() != nil, errors.Is(err, cardfile.ErrChanged):
 		return false
@@ -227,8 +230,9 @@ func (d *Deleter) deleteConfirmedFile(ctx context.Context, r spool.Record, f spo
 }
 
 // verifyAndDelete reads a file whole and deletes it if it has the digest. The error wraps errOther for another file,
-// cardfile.ErrChanged for one that changes meanwhile.
-func (d *Deleter) verifyAndDelete(ctx context.Context, f spool.Source, info fs.FileInfo, want footage.Digest) error {
+// cardfile.ErrChanged for one that changes meanwhile, errNote when the spool cannot be written.
+func (d *Deleter) verifyAndDelete(ctx context.Context, id footage.ID, f spool.Source, info fs.FileInfo,
+	want footage.Digest) error {
 	if !info.Mode().IsRegular() || info.Size() != f.Size || !info.ModTime().Equal(f.ModTime) {
 		return fmt.Errorf("%w: its kind, size or time differs", errOther)
 	}
@@ -257,6 +261,10 @@ func (d *Deleter) verifyAndDelete(ctx context.Context, f spool.Source, info fs.F
 	}
 	if got := r.Digest(); got != want {
 		return fmt.Errorf("%w: its sha256 is %s, the cloud confirmed %s", errOther, got, want)
+	}
+	// The note comes first: a new recording can have the name as soon as the file is gone.
+	if err := d.o.Files.RequireDigest(id); err != nil {
+		return fmt.Errorf("%w: %w", errNote, err)
 	}
 	return os.Remove(f.Path)
 }

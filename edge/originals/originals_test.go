@@ -63,6 +63,38 @@ func (f forgotten) Forget(id footage.ID) error { f[id] = true; return nil }
 
 func (f forgotten) RequireDigest(footage.ID) error { return nil }
 
+// noted counts notes about a file, which must be there then.
+type noted struct {
+	forgotten
+	t     *testing.T
+	path  string
+	fails error
+	notes int
+}
+
+func (n *noted) RequireDigest(footage.ID) error {
+	n.notes++
+	if !exists(n.t, n.path) {
+		n.t.Error("the file was deleted before the note: a new recording under its name could pass for it")
+	}
+	return n.fails
+}
+
+// The spool notes that a file must be read whole to be known before it is deleted. Without the note it stays.
+func TestNoteBeforeDeletion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.mp4")
+	r := spool.Record{ID: "a", State: spool.Reclaimed, Source: write(t, path, "cows"), SHA256: footage.Sum([]byte("cows"))}
+	n := &noted{t: t, path: path, fails: errors.New("disk full")}
+	d := New(Options{Records: list{r}, Files: n})
+	if d.deleteConfirmed(t.Context()); n.notes != 1 || !exists(t, path) {
+		t.Errorf("%d notes, file exists %v, want one note and the file", n.notes, exists(t, path))
+	}
+	n.fails = nil
+	if d.deleteConfirmed(t.Context()); n.notes != 2 || exists(t, path) {
+		t.Errorf("%d notes, file exists %v, want two notes and no file", n.notes, exists(t, path))
+	}
+}
+
 func deleter(l list) *Deleter { return New(Options{Records: l, Files: forgotten{}}) }
 
 func TestOnlyConfirmedFootageIsDeleted(t *testing.T) {
