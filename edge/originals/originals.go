@@ -36,6 +36,8 @@ type files interface {
 const (
 	// retryEvery is how often to look for files whose card was not inserted.
 	retryEvery = time.Hour
+	// askAgain is how soon to look again when the cloud could not be asked.
+	askAgain = time.Minute
 	// busyWait is how long to leave the card to the agent before looking again.
 	busyWait = time.Second
 )
@@ -66,6 +68,8 @@ type Deleter struct {
 	// stays is the condition of files that must stay on the card: another recording, or a card that cannot be written.
 	// They are looked at again when they change, and after the next start.
 	stays map[file]cardfile.Stat
+	// unasked is set while the cloud cannot be asked, as logged.
+	unasked bool
 	// lost is footage that the cloud does not have any more, as logged.
 	lost map[footage.ID]bool
 }
@@ -93,37 +97,46 @@ func New(o Options) *Deleter {
 // Wake makes Run look for confirmed footage now.
 func (d *Deleter) Wake() { d.wake.Set() }
 
-// Run deletes files at start, after Wake and hourly until ctx ends, and then returns nil. A file whose reading is
-// interrupted is read from its beginning later.
+// Run deletes files at start, after Wake, an hour after the last look, and a minute after one at which the cloud could
+// not be asked, until ctx ends. It then returns nil. A file whose reading is interrupted is read from its beginning later.
 func (d *Deleter) Run(ctx context.Context) error {
-	tick := time.NewTicker(retryEvery)
-	defer tick.Stop()
 	for {
-		d.deleteConfirmed(ctx)
+		wait := retryEvery
+		if !d.deleteConfirmed(ctx) {
+			wait = askAgain
+		}
+		next := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
+			next.Stop()
 			return nil
 		case <-d.wake.C():
-		case <-tick.C:
+			next.Stop()
+		case <-next.C:
 		}
 	}
 }
 
-func (d *Deleter) deleteConfirmed(ctx context.Context) {
+// deleteConfirmed deletes what is confirmed. It reports whether the cloud could be asked.
+func (d *Deleter) deleteConfirmed(ctx context.Context) bool {
 	for _, r := range d.o.Records.All() {
 		if ctx.Err() != nil {
-			return
+			return true
 		}
 		if !d.isConfirmed(r) {
 			continue
 		}
 		if err := d.deleteFiles(ctx, r); err != nil {
-			if ctx.Err() == nil {
-				d.o.Log.Info("files on the card are not deleted yet: the cloud cannot be asked", "footage", r.ID, "err", err)
+			if ctx.Err() == nil && !d.unasked {
+				d.unasked = true
+				d.o.Log.Info("files on the card are not deleted yet: the cloud cannot be asked", "footage", r.ID, "err", err,
+					"retry_in", askAgain)
 			}
-			return
+			return false
 		}
 	}
+	d.unasked = false
+	return true
 }
 
 // stillConfirmed asks the cloud about the content of a record, or of the one that it is a copy of.

@@ -168,6 +168,34 @@ func TestOtherFileStays(t *testing.T) {
 	}
 }
 
+// A question that the cloud does not answer is asked again after a minute, not after an hour.
+func TestCloudThatCannotBeAskedOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.mp4")
+	r := spool.Record{ID: "a", State: spool.Reclaimed, Source: write(t, path, "cows"), SHA256: footage.Sum([]byte("cows"))}
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		confirms := func(context.Context, spool.Record) (bool, error) {
+			if asked++; asked < 3 {
+				return false, errors.New("no link")
+			}
+			return true, nil
+		}
+		d := New(Options{Records: list{r}, Files: forgotten{}, Confirms: confirms})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- d.Run(ctx) }()
+		<-time.After(2*time.Minute + time.Second) // virtual
+		synctest.Wait()
+		if asked != 3 || exists(t, path) {
+			t.Errorf("asked %d times, file exists %v, want 3 times and no file", asked, exists(t, path))
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A card that is not inserted is tried again, hourly and after a wake.
 func TestCardThatComesBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.mp4")
