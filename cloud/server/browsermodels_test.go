@@ -84,6 +84,13 @@ func TestPageModels(t *testing.T) {
 	w.check("models")
 	w.click("document.querySelector('[data-back=\"\"]')")
 	w.until("/the model of each worker/.test(document.querySelector('[data-chosen=\"\"]')?.innerText)")
+	w.click("document.querySelector('[data-back-ask=\"\"]')") // the model of before has a caution
+	w.until("/worse than herd-2026/.test(document.querySelector('[data-chosen=\"\"] .reason')?.innerText)")
+	w.check("models-back")
+	w.click("document.querySelector('[data-back=\"\"]')")
+	w.until("/dunes-2026/.test(document.querySelector('[data-chosen=\"\"] strong')?.innerText)")
+	w.click("document.querySelector('[data-back=\"\"]')")
+	w.until("/the model of each worker/.test(document.querySelector('[data-chosen=\"\"] strong')?.innerText)")
 
 	q := &factorWalk{tab: c.open(screen{width: 1280, height: 900}), source: source}
 	q.navigate(s.at.HTTP + "/footage/m-3#code=" + codes[ledger.RoleOperator].Reveal())
@@ -100,7 +107,7 @@ func TestPageModels(t *testing.T) {
 	q.check("model-missing")
 	s.withLedger(func(l *ledger.Ledger) error {
 		told, err := l.Audit.Find(t.Context(), ledger.AuditQuery{Action: ledger.ActionChooseModel, Limit: 9})
-		if len(told) != 2 || told[0].Who != "ana-admin" {
+		if len(told) != 4 || told[0].Who != "ana-admin" {
 			t.Errorf("audit: %+v", told)
 		}
 		return err

@@ -83,6 +83,13 @@ type ModelChoice struct {
 	Model *ModelRef `json:"model,omitempty"` // missing: that of all sites, or for all sites that of each worker
 	At    time.Time `json:"at"`
 	Who   string    `json:"who,omitempty"`
+	// Before is what a roll-back chooses. It is missing where there is none, and outside Models.Chosen.
+	Before *EarlierModel `json:"before,omitempty"`
+}
+
+// EarlierModel is what counted before a choice.
+type EarlierModel struct {
+	Model *ModelRef `json:"model,omitempty"` // missing: that of all sites, or for all sites that of each worker
 }
 
 // Models is what is known of the detectors.

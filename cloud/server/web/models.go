@@ -52,11 +52,19 @@ func (s *Server) models(ctx context.Context) (wire.Models, error) {
 	if err != nil {
 		return wire.Models{}, err
 	}
-	history, err := s.o.Ledger.Models.History(ctx, choicesShown)
+	before, err := s.o.Ledger.Models.Before(ctx)
 	if err != nil {
 		return wire.Models{}, err
 	}
-	return wire.Models{Workers: len(alive), Models: modelsOf(alive), Chosen: choiceViews(ctx, chosen), History: choiceViews(ctx, history)}, nil
+	history, err := s.o.Ledger.Models.History(ctx, append(ledger.SiteSet{}, holderOf(ctx).Sites...), choicesShown)
+	if err != nil {
+		return wire.Models{}, err
+	}
+	v := wire.Models{Workers: len(alive), Models: modelsOf(alive), Chosen: choiceViews(ctx, chosen), History: choiceViews(ctx, history)}
+	for i := range v.Chosen {
+		v.Chosen[i].Before = wayBack(v.Chosen[i], before)
+	}
+	return v, nil
 }
 
 // modelsOf returns the models of some workers by name, each once.
@@ -101,10 +109,24 @@ func withWorker(v wire.Model, m wire.InstalledModel) wire.Model {
 	return v
 }
 
+// wayBack returns what a roll-back of a choice would choose: the model of the newest earlier choice with another one. Before
+// the first choice of a model was none. It is nil where no other model ever counted.
+func wayBack(now wire.ModelChoice, before []ledger.ModelChoice) *wire.EarlierModel {
+	i := slices.IndexFunc(before, func(c ledger.ModelChoice) bool { return c.Site == now.Site })
+	switch {
+	case i >= 0:
+		return &wire.EarlierModel{Model: choiceView(before[i]).Model}
+	case now.Model != nil:
+		return &wire.EarlierModel{}
+	}
+	return nil
+}
+
+// choiceViews leaves out the choices of sites that the request may not read.
 func choiceViews(ctx context.Context, all []ledger.ModelChoice) []wire.ModelChoice {
 	out := []wire.ModelChoice{}
 	for _, c := range all {
-		if c.Site == "" || readScope(ctx).Has(c.Site, scopeOf(ctx)) {
+		if c.Site == "" || holderOf(ctx).Sites.Has(c.Site) {
 			out = append(out, choiceView(c))
 		}
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -90,6 +91,52 @@ func TestModelsAreListedChosenAndTakenBack(t *testing.T) {
 	told := must.Get(s.ledger.Audit.Find(t.Context(), ledger.AuditQuery{Action: ledger.ActionChooseModel, Limit: 9}))(t)
 	if len(told) != 5 || told[4].Who != "root" || told[4].Subject != "all sites: "+detector("dunes").String() {
 		t.Errorf("audit: %+v", told)
+	}
+}
+
+// Each choice names its own way back, and a reader sees the choices of its sites alone, however many there are elsewhere.
+func TestChoicesNameTheWayBack(t *testing.T) {
+	s := open(t, nil)
+	withWorkers(s)
+	ctx := t.Context()
+	reader := must.Get(s.ledger.Devices.AddWith(ctx, ledger.Device{Name: "watcher", Site: "farm", Role: ledger.RoleReader}))(t).Reveal()
+	station := must.Get(s.ledger.Devices.AddWith(ctx, ledger.Device{Name: "dock-9", Site: "farm", Role: ledger.RoleDevice}))(t).Reveal()
+	for site, names := range map[string][]string{"farm": {"dunes", "herd"}, "new": {"herd"}, "back": {"herd", ""}} {
+		for _, name := range names {
+			m := wire.ModelRef{}
+			if name != "" {
+				m = detector(name)
+			}
+			must.Get(s.ledger.Models.Choose(ctx, site, m))(t)
+		}
+	}
+	for range choicesShown {
+		must.Get(s.ledger.Models.Choose(ctx, "busy", detector("herd")))(t)
+	}
+	must.Get(s.ledger.Models.Choose(ctx, "none", wire.ModelRef{}))(t)
+	var v wire.Models
+	s.do("GET", "/api/v1/models", "").decode(t, &v)
+	got := map[string]string{}
+	for _, c := range v.Chosen {
+		switch {
+		case c.Before == nil:
+			got[c.Site] = "nothing"
+		case c.Before.Model == nil:
+			got[c.Site] = "no model"
+		default:
+			got[c.Site] = c.Before.Model.Name
+		}
+	}
+	want := map[string]string{"farm": "dunes", "new": "no model", "back": "herd", "busy": "no model", "none": "nothing"}
+	if !maps.Equal(got, want) {
+		t.Errorf("ways back: %v, want %v", got, want)
+	}
+	for name, token := range map[string]string{"reader": reader, "device": station} {
+		var v wire.Models
+		s.send("GET", "/api/v1/models", token, nil).decode(t, &v)
+		if len(v.Chosen) != 1 || v.Chosen[0].Site != "farm" || len(v.History) != 2 || v.History[0].Site != "farm" || v.History[0].Before != nil {
+			t.Errorf("%s of farm: %+v", name, v)
+		}
 	}
 }
 

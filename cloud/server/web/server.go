@@ -135,7 +135,8 @@ type (
 	models interface {
 		Choose(ctx context.Context, site string, m wire.ModelRef) (ledger.ModelChoice, error)
 		Chosen(ctx context.Context) ([]ledger.ModelChoice, error)
-		History(ctx context.Context, limit int) ([]ledger.ModelChoice, error)
+		Before(ctx context.Context) ([]ledger.ModelChoice, error)
+		History(ctx context.Context, sites ledger.SiteSet, limit int) ([]ledger.ModelChoice, error)
 		Compare(ctx context.Context, older, newer wire.ModelRef, in ledger.Scope, limit int) ([]ledger.Compared, error)
 	}
 	workers interface {

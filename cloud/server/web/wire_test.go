@@ -24,7 +24,7 @@ func TestOpenAPIDescribesTheWireTypes(t *testing.T) {
 		"Overview": wire.Overview{}, "SiteOverview": wire.SiteOverview{}, "SiteCount": wire.SiteCount{},
 		"Attention": wire.Attention{}, "HistoryPoint": wire.HistoryPoint{}, "HistoryPage": wire.Page[wire.HistoryPoint]{},
 		"ModelRef": wire.ModelRef{}, "Model": wire.Model{}, "ModelComparison": wire.ModelComparison{}, "ModelFigures": wire.ModelFigures{},
-		"ModelChoice": wire.ModelChoice{}, "Models": wire.Models{}, "ComparedCount": wire.ComparedCount{}, "ModelsCompared": wire.ModelsCompared{},
+		"ModelChoice": wire.ModelChoice{}, "EarlierModel": wire.EarlierModel{}, "Models": wire.Models{}, "ComparedCount": wire.ComparedCount{}, "ModelsCompared": wire.ModelsCompared{},
 		"Queue": wire.Queue{}, "QueueJob": wire.QueueJob{}, "QueueWorker": wire.QueueWorker{},
 		"Station": wire.Station{}, "StationDetail": wire.StationDetail{}, "StationWarning": wire.StationWarning{},
 		"StationReply": wire.StationReply{}, "VitalsPoint": wire.VitalsPoint{}, "Vitals": topic.Vitals{},

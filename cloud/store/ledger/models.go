@@ -111,9 +111,24 @@ func (l *Models) Chosen(ctx context.Context) ([]ModelChoice, error) {
 	return all, nil
 }
 
-// History returns the newest choices, newest first, at most limit.
-func (l *Models) History(ctx context.Context, limit int) ([]ModelChoice, error) {
-	all, err := list(ctx, l.db.Read(), scanChoice, `SELECT `+choiceColumns+` FROM model_choice ORDER BY n DESC LIMIT $1`, limit)
+// Before returns, for each site and for all sites, the newest earlier choice of another model than the one that counts now:
+// the way back. A site whose choices were all of one model has none. They are ordered by their sites.
+func (l *Models) Before(ctx context.Context) ([]ModelChoice, error) {
+	all, err := list(ctx, l.db.Read(), scanChoice, `SELECT `+choiceColumns+` FROM model_choice WHERE n IN (
+		SELECT MAX(b.n) FROM model_choice b JOIN model_choice c ON c.site = b.site
+		WHERE c.n IN (SELECT MAX(n) FROM model_choice GROUP BY site) AND (b.model <> c.model OR b.digest <> c.digest)
+		GROUP BY b.site) ORDER BY site`)
+	if err != nil {
+		return nil, fmt.Errorf("earlier choices of models: %w", err)
+	}
+	return all, nil
+}
+
+// History returns the newest choices for all sites and for some of them, newest first, at most limit. nil is every site.
+func (l *Models) History(ctx context.Context, sites SiteSet, limit int) ([]ModelChoice, error) {
+	at, args := sites.where("site", []any{limit})
+	all, err := list(ctx, l.db.Read(), scanChoice, `SELECT `+choiceColumns+` FROM model_choice
+		WHERE site = '' OR (1 = 1`+at+`) ORDER BY n DESC LIMIT $1`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("choices of models: %w", err)
 	}

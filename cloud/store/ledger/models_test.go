@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -55,7 +56,7 @@ func TestWhichModelCounts(t *testing.T) {
 	if len(chosen) != 3 || chosen[0].Site != "" || !chosen[0].Model.IsZero() || chosen[0].Who != "root" {
 		t.Errorf("chosen: %+v", chosen)
 	}
-	history := must.Get(l.Models.History(ctx, 2))(t)
+	history := must.Get(l.Models.History(ctx, nil, 2))(t)
 	if len(history) != 2 || history[0].Site != "" || history[1].Site != site || history[0].N <= history[1].N {
 		t.Errorf("history: %+v", history)
 	}
@@ -66,6 +67,49 @@ func TestWhichModelCounts(t *testing.T) {
 	told = must.Get(l.Audit.Find(ctx, AuditQuery{Action: ActionRecount, Limit: 9}))(t)
 	if len(told) != 1 || told[0].Subject != "f1: "+detector("other").String() {
 		t.Errorf("audit of the recount: %+v", told)
+	}
+}
+
+// The way back of a site does not depend on how often others have chosen since, and repeated choices of one model are one.
+func TestModelBefore(t *testing.T) {
+	l, _ := fresh(t)
+	ctx := By(t.Context(), "root")
+	choose := func(site, name string) {
+		t.Helper()
+		m := wire.ModelRef{}
+		if name != "" {
+			m = detector(name)
+		}
+		must.Get(l.Models.Choose(ctx, site, m))(t)
+	}
+	other := wire.ModelRef{Name: "herd", SHA256: footage.Sum([]byte("another network"))}
+	for _, c := range [][2]string{{"north", "old"}, {"north", "herd"}, {"north", "herd"}, {"south", "herd"}, {"west", "herd"}, {"west", ""}} {
+		choose(c[0], c[1])
+	}
+	must.Get(l.Models.Choose(ctx, "", other))(t)
+	for range 60 {
+		choose("busy", "a")
+		choose("busy", "b")
+	}
+	choose("", "herd")
+	got := map[string]wire.ModelRef{}
+	for _, c := range must.Get(l.Models.Before(ctx))(t) {
+		got[c.Site] = c.Model
+	}
+	want := map[string]wire.ModelRef{"north": detector("old"), "west": detector("herd"), "busy": detector("a"), "": other}
+	if !maps.Equal(got, want) {
+		t.Errorf("before: %v, want %v", got, want)
+	}
+	choose("north", "old") // a roll-back can be rolled back
+	if b := must.Get(l.Models.Before(ctx))(t); b[2].Site != "north" || b[2].Model != detector("herd") {
+		t.Errorf("after the roll-back: %+v", b)
+	}
+	sites := map[string]int{}
+	for _, c := range must.Get(l.Models.History(ctx, SiteSet{"north", "south"}, 50))(t) {
+		sites[c.Site]++
+	}
+	if !maps.Equal(sites, map[string]int{"": 2, "north": 4, "south": 1}) {
+		t.Errorf("choices of two sites: %v", sites)
 	}
 }
 

@@ -47,14 +47,25 @@ type Choose = (model?: ModelRef, site?: string, force?: boolean) => Promise<stri
 function InUse({ d, admin, choose }: { d: Doc; admin: boolean; choose: Choose }) {
   const all: ModelChoice[] = d.chosen.some((c) => !c.site) ? d.chosen : [{ at: '' }, ...d.chosen];
   return (
-    <dl class="facts pad" id="models-chosen">{all.filter((c) => !c.site || c.model).map((c) => {
-      const past = d.history.filter((h) => (h.site ?? '') === (c.site ?? ''));
-      const before = past.length > 1 ? past[1] : past.length === 1 && c.model ? { site: c.site, at: '' } : undefined;
-      return [<dt key={`${c.site}-t`}>{where(c.site)}</dt>, <dd key={c.site ?? ''} data-chosen={c.site ?? ''}><strong>{nameOf(c)}</strong>
+    <dl class="facts pad" id="models-chosen">{all.filter((c) => !c.site || c.model || c.before).map((c) => [<dt key={`${c.site}-t`}>{where(c.site)}</dt>,
+      <dd key={c.site ?? ''} data-chosen={c.site ?? ''}><strong>{nameOf(c)}</strong>
         {c.at && <span class="muted"> {t('md_since', { when: f.when(c.at) })}{c.who && ` · ${c.who}`}</span>}
-        {admin && before && !same(before.model, c.model) && <> <Act label={t('md_back', { model: nameOf(before) })} act={() => choose(before.model, c.site ?? '')} data={{ 'data-back': c.site ?? '' }} /></>}</dd>];
-    })}</dl>
+        {admin && c.before && <Back key={c.at} d={d} c={c} choose={choose} />}</dd>])}</dl>
   );
+}
+
+// Back offers the model of before. One with a caution needs a second click, and one that no worker has cannot be chosen.
+function Back({ d, c, choose }: { d: Doc; c: ModelChoice; choose: Choose }) {
+  const [asked, setAsked] = useState(false);
+  const site = c.site ?? '';
+  const model = c.before!.model;
+  const name = nameOf({ site: c.site, model, at: '' });
+  const has = d.models.find((m) => same(m, model) && m.workers > 0);
+  const data = { 'data-back': site };
+  if (model && !has) return <span class="meta wrap" data-no-back={site}>{t('md_back_gone', { model: name })}</span>;
+  if (!has?.caution) return <> <Act label={t('md_back', { model: name })} act={() => choose(model, site)} data={data} /></>;
+  if (!asked) return <> <button class="button small" type="button" data-back-ask={site} onClick={() => setAsked(true)}>{t('md_back', { model: name })}</button></>;
+  return <><span class="reason">{has.caution}</span> <Act label={t('md_back_force', { model: name })} class="button small danger" act={() => choose(model, site, true)} data={data} /></>;
 }
 
 function Row({ m, d, use, site }: { m: Model; d: Doc; use?: Choose; site: string }) {
