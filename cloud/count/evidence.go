@@ -2,11 +2,13 @@ package count
 
 import (
 	"math"
+	"os"
 
 	"cattlecounter/cloud/count/evidence"
 	"cattlecounter/cloud/count/report"
 	"cattlecounter/cloud/count/tally"
 	"cattlecounter/cloud/count/track"
+	"cattlecounter/shared/faulttext"
 )
 
 // addEvidence gives the step to the evidence.
@@ -28,7 +30,7 @@ func (r *run) finishEvidence(out *Outcome, name string, counted tally.Result) {
 	e, err := r.evidence.Finish(name, counted)
 	if err != nil {
 		out.Result.Warnings = append(out.Result.Warnings, report.Warning{Code: report.NoEvidence,
-			Text: "the evidence is not complete: " + err.Error() + "; the count is not affected"})
+			Text: "the evidence is not complete: " + faulttext.Of(err, os.TempDir()) + "; the count is not affected"})
 	}
 	out.Evidence = e
 	doc := &report.Evidence{}

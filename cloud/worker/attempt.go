@@ -220,7 +220,7 @@ func (a *attempt) persist(ctx context.Context, write func() error) error {
 
 // fail records that the footage cannot be counted, with the remedy.
 func (a *attempt) fail(ctx context.Context, fault error) error {
-	reason := fmt.Sprintf("%v; %s", fault, count.Advice(fault))
+	reason := fmt.Sprintf("%s; %s", a.w.faultText(fault), count.Advice(fault))
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
 	defer cancel()
 	j, err := a.w.o.Attempts.Fail(ctx, a.job.ID, a.job.Fence, reason)

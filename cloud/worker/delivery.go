@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime/debug"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue"
 	"cattlecounter/cloud/worker/cache"
+	"cattlecounter/shared/faulttext"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/tracing"
 )
@@ -84,7 +86,7 @@ func (a *attempt) recordOutcome(ctx context.Context, err error, took time.Durati
 		}
 	default:
 		log.Error("job not counted; returning it to the queue", "err", err)
-		a.release(ctx, err.Error())
+		a.release(ctx, a.w.faultText(err))
 		if errors.Is(err, errPanic) || errors.Is(err, blob.ErrNotFound) || errors.Is(err, cache.ErrContent) {
 			return nil // a fault of this footage alone
 		}
@@ -146,6 +148,9 @@ func (w *Worker) returnMessage(ctx context.Context, lease queue.Lease, log *slog
 		log.Warn("cannot return the message; it will be delivered again after its lease", "err", err)
 	}
 }
+
+// faultText is an error as people see it at the job; the log has the folders that it leaves out.
+func (w *Worker) faultText(err error) string { return faulttext.Of(err, w.o.CacheDir, os.TempDir()) }
 
 // count calls a Counter and turns a panic into an error, so that one bad clip does not end the worker.
 func (w *Worker) count(ctx context.Context, c Counter, s count.Source,

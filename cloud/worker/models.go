@@ -97,7 +97,7 @@ func (w *Worker) decline(ctx context.Context, lease queue.Lease, want wire.Model
 func (a *attempt) leave(ctx context.Context, fault error) error {
 	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
 	defer cancel()
-	if j, err := a.w.o.Attempts.Release(short, a.job.ID, a.job.Fence, fault.Error()); err != nil {
+	if j, err := a.w.o.Attempts.Release(short, a.job.ID, a.job.Fence, a.w.faultText(fault)); err != nil {
 		a.log.Warn("cannot record the return of the job; its lease will expire", "err", err)
 	} else {
 		a.writeSidecar(short, j)

@@ -33,7 +33,7 @@ func (a *attempt) addPositions(ctx context.Context, out *count.Outcome, film str
 	if err != nil {
 		a.log.Warn("flight log cannot be used; the count has no positions", "err", err)
 		out.Result.Warnings = append(out.Result.Warnings, report.Warning{Code: report.NoTelemetry,
-			Text: fmt.Sprintf("the flight log cannot be used (%v); there are no ground positions", err)})
+			Text: fmt.Sprintf("the flight log cannot be used (%s); there are no ground positions", a.w.faultText(err))})
 		return
 	}
 	place.Add(&out.Result, out.Trace, log, nil)

@@ -1,11 +1,14 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -441,5 +444,34 @@ func TestFaultsOfTheCacheReturnTheJob(t *testing.T) {
 				t.Errorf("%+v", m)
 			}
 		})
+	}
+}
+
+// The reason at a job names the file and not the folders of the machine, whatever failed; the log has them.
+func TestReasonsNameNoFolders(t *testing.T) {
+	s := newStage(t)
+	dir := filepath.Join(t.TempDir(), "My Herds")
+	_, missing := os.Open(filepath.Join(dir, "clip.mp4"))
+	for id, fault := range map[footage.ID]error{"back": missing, "failed": fmt.Errorf("%w: %w", missing, video.ErrTruncated), "text": errors.New("cannot run /opt/tools/decode")} {
+		j := s.put(id)
+		var log bytes.Buffer
+		w := s.worker("w1", counterFunc(func(context.Context, count.Source, func(job.Progress)) (count.Outcome, error) {
+			return count.Outcome{}, fault
+		}))
+		w.o.Log = slog.New(slog.NewTextHandler(&log, nil))
+		s.deliver(t.Context(), w)
+		reasons := []string{s.job(j.ID).Reason, s.sidecar(id).Reason}
+		as, err := s.l.Attempts.List(t.Context(), j.ID, 9)
+		if err != nil || len(as) != 1 {
+			t.Fatalf("attempts: %+v, %v", as, err)
+		}
+		for _, r := range append(reasons, as[0].Reason) {
+			if r == "" || strings.Contains(r, "/") || strings.Contains(r, "Herds") {
+				t.Errorf("%s: the reason is %q", id, r)
+			}
+		}
+		if !strings.Contains(log.String(), "/opt/tools/decode") && !strings.Contains(log.String(), dir) {
+			t.Errorf("%s: the log has no folder: %s", id, log.String())
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/faulttext"
 	"cattlecounter/shared/wire"
 )
 
@@ -89,7 +90,7 @@ func (n *Notifier) removeRule(ctx context.Context, id string) error {
 
 // faultText is an error for the log of messages.
 func faultText(err error) string {
-	s := oneLine(err.Error())
+	s := oneLine(faulttext.Of(err))
 	if utf8.RuneCountInString(s) > faultRunes {
 		s = string([]rune(s)[:faultRunes]) + "…"
 	}

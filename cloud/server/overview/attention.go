@@ -11,6 +11,7 @@ import (
 
 	"cattlecounter/cloud/store"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/faulttext"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
 )
@@ -277,5 +278,5 @@ func (o *Overview) disk(ctx context.Context, in ledger.Scope) ([]wire.Attention,
 		o.lowDisk = o.o.Now().UTC()
 	}
 	return []wire.Attention{{Kind: wire.AttentionServerDiskFull, Severity: wire.Bad, Since: o.lowDisk,
-		Action: wire.ActNone, Text: "the disk of the server is nearly full: " + err.Error()}}, nil
+		Action: wire.ActNone, Text: "the disk of the server is nearly full: " + faulttext.Of(err)}}, nil
 }

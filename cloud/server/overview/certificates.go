@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/shared/faulttext"
 	"cattlecounter/shared/wire"
 )
 
@@ -40,7 +41,7 @@ func certificateText(listener string, c Certificate, left time.Duration) string 
 		renew = "the server tries again by itself"
 	}
 	if c.Fault != nil {
-		renew = fmt.Sprintf("%s: %v", renew, c.Fault)
+		renew = fmt.Sprintf("%s: %s", renew, faulttext.Of(c.Fault))
 	}
 	switch {
 	case c.Ends.IsZero():

@@ -13,6 +13,7 @@ import (
 	"cattlecounter/cloud/store/blob"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/boundary"
+	"cattlecounter/shared/faulttext"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
@@ -125,7 +126,7 @@ func Of(err error) *Error {
 			continue
 		}
 		if c.public == "" {
-			return New(c.slug, "%s", err.Error())
+			return New(c.slug, "%s", faulttext.Of(err))
 		}
 		return New(c.slug, "%s", c.public).Because(err)
 	}

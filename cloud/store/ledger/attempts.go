@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"cattlecounter/shared/faulttext"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
 )
@@ -67,7 +68,7 @@ func (l *Attempts) List(ctx context.Context, jobID string, limit int) ([]Attempt
 	as, err := list(ctx, l.db.Read(), func(rows *sql.Rows) (a Attempt, err error) {
 		var began, ended sql.NullInt64
 		err = rows.Scan(&a.Job, &a.N, &a.Fence, &a.Worker, &began, &ended, &a.Outcome, &a.Reason)
-		a.Began, a.Ended = fromMicros(began), timePointer(ended)
+		a.Began, a.Ended, a.Reason = fromMicros(began), timePointer(ended), faulttext.WithoutFolders(a.Reason)
 		return a, err
 	}, `SELECT job, n, fence, worker, began, ended, outcome, reason FROM attempt
 		WHERE job = $1 ORDER BY fence DESC LIMIT $2`, jobID, limit)
@@ -186,7 +187,7 @@ func (l *tables) endAttempt(ctx context.Context, action, jobID string, fence int
 				return err
 			}
 		}
-		j.Reason, j.Progress.ETASeconds = clean(reason), nil
+		j.Reason, j.Progress.ETASeconds = clean(faulttext.WithoutFolders(reason)), nil
 		return j.apply(e)
 	})
 }

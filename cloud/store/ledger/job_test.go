@@ -11,6 +11,7 @@ import (
 
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/job"
+	"cattlecounter/shared/wire"
 )
 
 // begun records footage and begins its job.
@@ -271,5 +272,38 @@ func TestChangeFeedIsComplete(t *testing.T) {
 		if got, err := l.Changes.Cursor(ctx, name); err != nil || got != want {
 			t.Errorf("cursor %s: %d %v, want %d", name, got, err, want)
 		}
+	}
+}
+
+// No text that a view shows names folders of the machine on which a worker ran, also those that an earlier program stored.
+func TestTextsOfWorkersNameNoFolders(t *testing.T) {
+	l, _ := fresh(t)
+	ctx := t.Context()
+	const told = "open /srv/cattle/cache/clip.mp4: no such file"
+	const want = "open clip.mp4: no such file"
+	released, failed, poisoned := begun(t, l, "f1"), begun(t, l, "f2"), begun(t, l, "f3")
+	back := must.Get(l.Attempts.Release(ctx, released.ID, released.Fence, told))(t)
+	must.Get(l.Attempts.Fail(ctx, failed.ID, failed.Fence, told))(t)
+	must.Do(t, l.Jobs.Poison(ctx, poisoned.ID, told))
+	if back.Reason != want {
+		t.Errorf("released: %q", back.Reason)
+	}
+	old := begun(t, l, "f4")
+	must.Get(l.Attempts.Release(ctx, old.ID, old.Fence, "later"))(t)
+	for _, table := range []string{"job SET reason = $1 WHERE id = $2", "attempt SET reason = $1 WHERE job = $2"} {
+		must.Get(l.DB().Exec(ctx, `UPDATE `+table, told, old.ID))(t)
+	}
+	for _, id := range []string{released.ID, failed.ID, poisoned.ID, old.ID} {
+		if got := must.Get(l.Jobs.Get(ctx, id))(t).Reason; got != want {
+			t.Errorf("the job shows %q", got)
+		}
+		if as := must.Get(l.Attempts.List(ctx, id, 9))(t); len(as) != 1 || id != poisoned.ID && as[0].Reason != want {
+			t.Errorf("the attempts show %+v", as)
+		}
+	}
+	must.Do(t, l.Workers.Report(ctx, Worker{Name: "w1", Started: time.Now(), Until: time.Now().Add(time.Hour),
+		Models: []wire.InstalledModel{{ModelRef: detector("herd"), Fault: told, Caution: told}}}))
+	if m := must.Get(l.Workers.Alive(ctx))(t)[0].Models[0]; m.Fault != want || m.Caution != want {
+		t.Errorf("the model shows %+v", m)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cattlecounter/cloud/store/database"
+	"cattlecounter/shared/faulttext"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
@@ -122,7 +123,7 @@ func (l *Jobs) MarkQueued(ctx context.Context, jobID string) error {
 func (l *Jobs) Poison(ctx context.Context, jobID, reason string) error {
 	_, err := l.updateJob(ctx, "poison", jobID, func(_ context.Context, _ *sql.Tx, j *Job) error {
 		j.Fence++
-		j.Reason, j.Progress.ETASeconds = clean(reason), nil
+		j.Reason, j.Progress.ETASeconds = clean(faulttext.WithoutFolders(reason)), nil
 		return j.apply(job.Poison)
 	})
 	return err

@@ -9,6 +9,7 @@ import (
 
 	"cattlecounter/cloud/store/database"
 	"cattlecounter/shared/boundary"
+	"cattlecounter/shared/faulttext"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 )
@@ -80,7 +81,8 @@ func (r *jobRow) dest() []any {
 func (r *jobRow) value() (Job, error) {
 	j := Job{
 		ID: r.id.String, Footage: footage.ID(r.footage.String), State: job.State(r.state.String),
-		Attempt: int(r.attempt.Int64), Fence: r.fence.Int64, Worker: r.worker.String, Reason: r.reason.String,
+		Attempt: int(r.attempt.Int64), Fence: r.fence.Int64, Worker: r.worker.String,
+		Reason: faulttext.WithoutFolders(r.reason.String), // that of an earlier program may have some
 		Progress: job.Progress{
 			Stage: job.Stage(r.stage.String), FramesDone: int(r.framesDone.Int64), FramesTotal: int(r.framesTotal.Int64),
 			Percent: r.percent.Float64, FPS: r.fps.Float64, Count: int(r.animals.Int64),

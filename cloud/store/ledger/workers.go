@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"cattlecounter/shared/faulttext"
 	"cattlecounter/shared/wire"
 )
 
@@ -70,6 +71,9 @@ func (l *Workers) Alive(ctx context.Context) ([]Worker, error) {
 		w.Started, w.Until = fromMicros(started), fromMicros(until)
 		if json.Unmarshal([]byte(document), &w.Models) != nil {
 			w.Models = nil // that of a newer program; the worker lives, and the others are to be seen
+		}
+		for i := range w.Models {
+			w.Models[i].Caution, w.Models[i].Fault = faulttext.WithoutFolders(w.Models[i].Caution), faulttext.WithoutFolders(w.Models[i].Fault)
 		}
 		return w, nil
 	}, `SELECT name, document, started, until FROM worker WHERE until >= $1 ORDER BY name`, micros(now))

@@ -16,6 +16,7 @@ import (
 	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/count/detect/detr"
 	"cattlecounter/cloud/model"
+	"cattlecounter/shared/faulttext"
 	"cattlecounter/shared/wire"
 )
 
@@ -236,7 +237,8 @@ func (s *Shelf) Installed() []wire.InstalledModel {
 	for i, b := range s.books {
 		out[i] = b.InstalledModel
 		out[i].Loaded, out[i].Own = s.loaded != nil && b.ModelRef == s.ref, i == 0
-		out[i].Fault = cmp.Or(b.Fault, s.spared[b.entry].fault)
+		out[i].Fault = faulttext.WithoutFolders(cmp.Or(b.Fault, s.spared[b.entry].fault), b.entry.Dir(), filepath.Dir(b.entry.Dir()))
+		out[i].Caution = faulttext.WithoutFolders(b.Caution, b.entry.Dir(), filepath.Dir(b.entry.Dir()))
 	}
 	return out
 }
