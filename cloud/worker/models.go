@@ -63,6 +63,37 @@ func (d *declines) level(m wire.ModelRef) slog.Level {
 	return slog.LevelInfo
 }
 
+// receive leases a job that this machine has the model for.
+func (w *Worker) receive(ctx context.Context) (queue.Lease, error) {
+	able, err := w.able(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return w.o.Queue.ReceiveAble(ctx, w.o.Lease, able)
+}
+
+// able says which jobs this machine has the model for. A choice may change before the job begins, so wanted looks again.
+func (w *Worker) able(ctx context.Context) (queue.Able, error) {
+	if w.o.Models == nil {
+		return queue.Able{}, nil
+	}
+	chosen, err := w.o.Models.Chosen(ctx)
+	if err != nil {
+		return queue.Able{}, err
+	}
+	can := func(site string) bool {
+		m := ledger.WantedModel(ledger.Job{}, site, chosen)
+		return m.IsZero() || w.o.Shelf.Has(m)
+	}
+	a := queue.Able{Some: true, Models: w.o.Shelf.Usable(), Others: can("")}
+	for _, c := range chosen {
+		if c.Site != "" && can(c.Site) != a.Others {
+			a.Sites = append(a.Sites, c.Site)
+		}
+	}
+	return a, nil
+}
+
 // wanted returns the model that the job of a lease is to be counted with. When this machine does not have it, the message
 // goes back for another worker, without a delivery that counts, and the error is errDeclined. No other model replaces it.
 func (w *Worker) wanted(ctx context.Context, lease queue.Lease, log *slog.Logger) (wire.ModelRef, error) {

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"cattlecounter/cloud/count"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/queue"
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
@@ -28,6 +31,8 @@ type shelf struct {
 }
 
 func (s *shelf) Has(m wire.ModelRef) bool { return s.models[m] }
+
+func (s *shelf) Usable() []wire.ModelRef { return slices.Collect(maps.Keys(s.models)) }
 
 func (s *shelf) Counter(m wire.ModelRef) (Counter, error) {
 	s.asked = append(s.asked, m)
@@ -75,6 +80,41 @@ func TestJobWaitsForItsModel(t *testing.T) {
 	}
 	if s.messages() != 0 {
 		t.Error("the message was not acknowledged")
+	}
+}
+
+// A worker takes the jobs that it has the model for, and neither delays nor counts a delivery of the others.
+func TestWorkerTakesWhatItCan(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	first, own := s.put("f1"), s.put("f2")
+	must.Get(s.l.Models.Choose(ctx, "", detector("dunes")))(t)
+	must.Get(s.l.DB().Exec(ctx, `UPDATE job SET model = 'herd', model_digest = $1 WHERE id = $2`, detector("herd").SHA256.String(), own.ID))(t)
+	plain := s.workerWith("plain", &shelf{})
+	herd := s.workerWith("herd", &shelf{models: map[wire.ModelRef]bool{detector("herd"): true}})
+	dunes := s.workerWith("dunes", &shelf{models: map[wire.ModelRef]bool{detector("dunes"): true}})
+	_, err := plain.receive(ctx)
+	must.FailWith(t, err, queue.ErrEmpty)
+	for worker, want := range map[*Worker]string{herd: own.ID, dunes: first.ID} {
+		lease := must.Get(worker.receive(ctx))(t)
+		if lease.Job() != want || lease.Deliveries() != 1 {
+			t.Errorf("%s received %s with delivery %d, want %s", worker.o.Name, lease.Job(), lease.Deliveries(), want)
+		}
+		_, err := worker.receive(ctx)
+		must.FailWith(t, err, queue.ErrEmpty)
+		must.Do(t, worker.deliver(ctx, lease))
+		if j := s.job(want); j.State != job.Done {
+			t.Errorf("the job is %s: %s", j.State, j.Reason)
+		}
+	}
+	at := s.put("f3")
+	must.Get(s.l.Models.Choose(ctx, "ranch", wire.ModelRef{}))(t) // that of all sites
+	_, err = plain.receive(ctx)
+	must.FailWith(t, err, queue.ErrEmpty)
+	must.Get(s.l.Models.Choose(ctx, "", wire.ModelRef{}))(t)
+	must.Get(s.l.Models.Choose(ctx, "elsewhere", detector("dunes")))(t)
+	if lease := must.Get(plain.receive(ctx))(t); lease.Job() != at.ID {
+		t.Errorf("received %s", lease.Job())
 	}
 }
 

@@ -62,13 +62,16 @@ type attempts interface {
 	Release(ctx context.Context, jobID string, fence int64, reason string) (ledger.Job, error)
 }
 
-// wishes is the part of the ledger that says which model counts a job. ledger.Models implements it.
+// wishes is the part of the ledger that says which model counts a job, and which is chosen for which site. ledger.Models implements it.
 type wishes interface {
 	For(ctx context.Context, jobID string) (wire.ModelRef, error)
+	Chosen(ctx context.Context) ([]ledger.ModelChoice, error)
 }
 
 // Shelf has the models of a machine. The zero reference is the model that the worker uses while no other is chosen.
 type Shelf interface {
+	// Usable returns the models that are installed and usable.
+	Usable() []wire.ModelRef
 	// Has reports whether a model is installed and usable.
 	Has(m wire.ModelRef) bool
 	// Counter returns a counter with a model. It may load the model, and then the counters of other models end.
@@ -165,7 +168,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		if w.o.RestartDue != nil && w.o.RestartDue(received) {
 			return ErrRestart
 		}
-		lease, err := w.o.Queue.Receive(ctx, w.o.Lease)
+		lease, err := w.receive(ctx)
 		switch {
 		case err == nil:
 			received++

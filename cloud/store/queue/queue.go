@@ -48,6 +48,9 @@ type Queue interface {
 	// visibility time and counts one delivery. It does not wait: an idle queue returns
 	// ErrEmpty.
 	Receive(ctx context.Context, visibility time.Duration) (Lease, error)
+	// ReceiveAble is Receive among the jobs that the receiver can do. The others keep their deliveries, and stay for
+	// receivers that can do them: a back end whose service keeps the order of arrival hides some for moments.
+	ReceiveAble(ctx context.Context, visibility time.Duration, able Able) (Lease, error)
 	// Has reports whether a message of the job exists, visible or leased.
 	Has(ctx context.Context, jobID string) (bool, error)
 	// Len returns the number of messages, visible or leased. Some back ends estimate it.

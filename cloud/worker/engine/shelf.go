@@ -257,6 +257,17 @@ func (s *Shelf) find(m wire.ModelRef) (book, bool) {
 	return s.books[i], true
 }
 
+// Usable returns the models of this machine without a fault.
+func (s *Shelf) Usable() []wire.ModelRef {
+	var all []wire.ModelRef
+	for _, m := range s.Installed() {
+		if m.Fault == "" {
+			all = append(all, m.ModelRef)
+		}
+	}
+	return all
+}
+
 // Has reports whether a model is installed and usable. The zero reference is the own model.
 func (s *Shelf) Has(m wire.ModelRef) bool {
 	_, ok := s.find(m)

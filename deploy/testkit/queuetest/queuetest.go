@@ -6,12 +6,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"time"
 
+	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/cloud/store/queue"
 	"cattlecounter/deploy/testkit/must"
+	"cattlecounter/shared/footage"
+	"cattlecounter/shared/wire"
 )
 
 // Fixture is an empty queue and the clock of its visibility times.
@@ -19,6 +23,8 @@ type Fixture struct {
 	Queue queue.Queue
 	// Advance advances an injected clock. It waits when the back end has its own clock.
 	Advance func(time.Duration)
+	// Ledger opens the ledger whose database the queue uses.
+	Ledger func() *ledger.Ledger
 	// Reopen opens the same queue once more, as another process does.
 	Reopen func() queue.Queue
 }
@@ -27,14 +33,16 @@ type Fixture struct {
 // the clock run in parallel after the others.
 func Run(t *testing.T, newQueue func(t *testing.T) Fixture) {
 	for name, test := range map[string]func(*testing.T, Fixture){
-		"empty":                     empty,
-		"one message, one receiver": oneReceiver,
-		"oldest first":              oldestFirst,
-		"enqueue is idempotent":     enqueueIdempotent,
-		"enqueue after delete":      enqueueAfterDelete,
-		"bounds":                    bounds,
-		"many receivers":            manyReceivers,
-		"canceled":                  canceled,
+		"empty":                       empty,
+		"one message, one receiver":   oneReceiver,
+		"oldest first":                oldestFirst,
+		"enqueue is idempotent":       enqueueIdempotent,
+		"enqueue after delete":        enqueueAfterDelete,
+		"bounds":                      bounds,
+		"many receivers":              manyReceivers,
+		"canceled":                    canceled,
+		"only what a receiver can do": onlyAble,
+		"far behind others":           farBehind,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newQueue(t)) })
 	}
@@ -317,4 +325,92 @@ func canceled(t *testing.T, f Fixture) {
 	}
 	must.Do(t, l.Delete(t.Context())) // the lease is still valid
 	wantLen(t, f.Queue, 0)
+}
+
+func detector(name string) wire.ModelRef {
+	return wire.ModelRef{Name: name, SHA256: footage.Sum([]byte(name))}
+}
+
+// put enqueues the job of footage of a site. Its recount wants a model, or "" for the chosen one.
+func put(t *testing.T, f Fixture, l *ledger.Ledger, id, site, model string) string {
+	t.Helper()
+	rec := must.Get(l.Footage.Record(t.Context(), ledger.Footage{ID: footage.ID(id), Site: site, Device: "dock-" + site, Name: id + ".mp4",
+		Size: 1, SHA256: footage.Sum([]byte(id)), BlobKey: "k/" + id}))(t)
+	if model != "" {
+		must.Get(l.DB().Exec(t.Context(), `UPDATE job SET model = $1, model_digest = $2 WHERE id = $3`, model,
+			detector(model).SHA256.String(), rec.Job.ID))(t)
+	}
+	enqueue(t, f.Queue, rec.Job.ID)
+	return rec.Job.ID
+}
+
+// onlyAble gives each receiver the jobs that it can do, and all of them. The others stay at once for those who can do
+// them, with their deliveries.
+func onlyAble(t *testing.T, f Fixture) {
+	l := f.Ledger()
+	jobs := map[string]string{"unknown": "unknown"} // names by job
+	enqueue(t, f.Queue, "unknown")
+	for name, of := range map[string][2]string{"north": {"north"}, "south": {"south"}, "west": {"west"}, "north-herd": {"north", "herd"},
+		"south-dunes": {"south", "dunes"}, "ended": {"north"}} {
+		jobs[put(t, f, l, name, of[0], of[1])] = name
+	}
+	for id, name := range jobs {
+		if name == "ended" {
+			must.Do(t, l.Jobs.Cancel(t.Context(), id))
+		}
+	}
+	for _, r := range []struct {
+		able queue.Able
+		want map[string]int
+	}{
+		{queue.Able{Some: true, Sites: []string{"south"}, Models: []wire.ModelRef{detector("dunes"), {Name: "herd", SHA256: footage.Sum(nil)}}},
+			map[string]int{"unknown": 1, "ended": 1, "south": 1, "south-dunes": 1}},
+		{queue.Able{Some: true}, map[string]int{}},
+		{queue.Able{Some: true, Others: true, Sites: []string{"north", "east"}}, map[string]int{"west": 1}},
+		{queue.Able{Some: true, Models: []wire.ModelRef{detector("herd")}}, map[string]int{"north-herd": 1}},
+		{queue.Able{}, map[string]int{"north": 1}},
+	} {
+		got := map[string]int{}
+		for {
+			lease, err := f.Queue.ReceiveAble(t.Context(), queue.MaxVisibility, r.able)
+			if errors.Is(err, queue.ErrEmpty) {
+				break
+			}
+			must.Do(t, err)
+			got[jobs[lease.Job()]] = lease.Deliveries()
+			must.Do(t, lease.Delete(t.Context()))
+		}
+		if !maps.Equal(got, r.want) {
+			t.Errorf("%+v: received %v, want %v", r.able, got, r.want)
+		}
+	}
+	_, err := f.Queue.ReceiveAble(t.Context(), 0, queue.Able{Some: true})
+	must.FailWith(t, err, queue.ErrVisibility)
+}
+
+// farBehind finds a job behind many that the receiver cannot do, which then come to others without a wait.
+func farBehind(t *testing.T, f Fixture) {
+	const others, polls = 40, 5
+	l := f.Ledger()
+	waiting := map[string]bool{}
+	for i := range others {
+		waiting[put(t, f, l, fmt.Sprint("n-", i), "north", "")] = true
+	}
+	want := put(t, f, l, "s", "south", "")
+	var lease queue.Lease
+	err := queue.ErrEmpty
+	for n := 0; n < polls && errors.Is(err, queue.ErrEmpty); n++ {
+		lease, err = f.Queue.ReceiveAble(t.Context(), queue.MaxVisibility, queue.Able{Some: true, Sites: []string{"south"}})
+	}
+	must.Do(t, err)
+	if lease.Job() != want {
+		t.Fatalf("received job %s, want %s", lease.Job(), want)
+	}
+	for range others {
+		lease := must.Get(f.Queue.Receive(t.Context(), queue.MaxVisibility))(t)
+		if !waiting[lease.Job()] || lease.Deliveries() != 1 {
+			t.Fatalf("received job %s with delivery %d", lease.Job(), lease.Deliveries())
+		}
+		delete(waiting, lease.Job())
+	}
 }

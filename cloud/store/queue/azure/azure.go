@@ -180,6 +180,12 @@ func (q *Queue) empty(ctx context.Context) (bool, error) {
 
 // Receive implements queue.Queue.
 func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Lease, error) {
+	return q.ReceiveAble(ctx, visibility, queue.Able{})
+}
+
+// ReceiveAble implements queue.Queue. It asks the service for nothing while the ledger knows of no job that waits and that
+// the receiver can do. Otherwise it passes over at most maxStrays messages of other jobs, which are behind the rest then.
+func (q *Queue) ReceiveAble(ctx context.Context, visibility time.Duration, able queue.Able) (queue.Lease, error) {
 	if err := queue.CheckVisibility(visibility); err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
 	}
@@ -187,11 +193,14 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 	if err := q.tickets.check(ctx); err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
 	}
-	top, err := q.tickets.topPriority(ctx, q.now())
+	top, waits, err := q.tickets.topPriority(ctx, q.now(), able)
 	if err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
 	}
-	l := lookahead{q: q, top: top, visibility: visibility}
+	if able.Some && !waits {
+		return nil, queue.ErrEmpty
+	}
+	l := lookahead{q: q, top: top, able: able, visibility: visibility}
 	defer l.putBack(ctx)
 	for range maxStrays {
 		got, err := q.dequeue(ctx, visibility)

@@ -38,6 +38,17 @@ func open(t testing.TB, path, name string, now func() time.Time) *Queue {
 
 func openWithClient(t testing.TB, path, name string, now func() time.Time, client *http.Client) *Queue {
 	t.Helper()
+	q, err := New(t.Context(), Options{Account: azstorage.Account{ConnectionString: azurite.Get(t).ConnectionString()},
+		Name: name, DB: openLedger(t, path).DB(), Now: now, Client: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+// openLedger opens the ledger of a place until the end of the test.
+func openLedger(t testing.TB, path string) *ledger.Ledger {
+	t.Helper()
 	var l *ledger.Ledger
 	var err error
 	if strings.HasPrefix(path, "postgres:") {
@@ -49,12 +60,7 @@ func openWithClient(t testing.TB, path, name string, now func() time.Time, clien
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	q, err := New(t.Context(), Options{Account: azstorage.Account{ConnectionString: azurite.Get(t).ConnectionString()},
-		Name: name, DB: l.DB(), Now: now, Client: client})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return q
+	return l
 }
 
 func TestQueue(t *testing.T) {
@@ -76,6 +82,7 @@ func fixture(somewhere func(*testing.T) string) func(*testing.T) queuetest.Fixtu
 		return queuetest.Fixture{
 			Queue:   open(t, path, name, nil),
 			Advance: func(d time.Duration) { <-time.After(d) }, // the service has its own clock
+			Ledger:  func() *ledger.Ledger { return openLedger(t, path) },
 			Reopen:  func() queue.Queue { return open(t, path, name, nil) },
 		}
 	}

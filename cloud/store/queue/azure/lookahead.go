@@ -20,8 +20,10 @@ const maxAside = 16
 type lookahead struct {
 	q          *Queue
 	top        int // the highest priority that waits
+	able       queue.Able
 	visibility time.Duration
 	aside      []passed
+	unable     []passed // whose jobs the receiver cannot do
 }
 
 // passed is a message that was passed over.
@@ -30,15 +32,23 @@ type passed struct {
 	priority int
 }
 
-// setAside keeps a message whose job has a lower priority than another one that waits. It reports whether it did.
+// setAside keeps a message whose job the receiver cannot do, or has a lower priority than another one that waits. It
+// reports whether it did.
 func (l *lookahead) setAside(ctx context.Context, m *azqueue.DequeuedMessage) (bool, error) {
 	b, err := parseBody(*m.MessageText)
-	if err != nil || len(l.aside) == maxAside {
+	if err != nil || len(l.aside) == maxAside && !l.able.Some {
 		return false, nil
 	}
-	n, known, err := l.q.tickets.priority(ctx, b.Job)
-	if err != nil || !known || n >= l.top {
+	n, can, known, err := l.q.tickets.priority(ctx, b.Job, l.able)
+	if err != nil || !known {
 		return false, err
+	}
+	if !can {
+		l.unable = append(l.unable, passed{m, n})
+		return true, nil
+	}
+	if n >= l.top || len(l.aside) == maxAside {
+		return false, nil
 	}
 	l.aside = append(l.aside, passed{m, n})
 	return true, nil
@@ -62,11 +72,11 @@ func (l *lookahead) best(ctx context.Context) (queue.Lease, error) {
 func (l *lookahead) putBack(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tryTimeout)
 	defer cancel()
-	for _, p := range l.aside {
+	for _, p := range slices.Concat(l.aside, l.unable) {
 		_, err := l.q.client.UpdateMessage(ctx, *p.message.MessageID, *p.message.PopReceipt, *p.message.MessageText,
 			&azqueue.UpdateMessageOptions{VisibilityTimeout: seconds(0)})
 		if err != nil && !messageGone(err) {
-			l.q.log.Warn("message of a lower priority not put back; it is visible again after its time", "message",
+			l.q.log.Warn("message that was passed over not put back; it is visible again after its time", "message",
 				*p.message.MessageID, "after", l.visibility, "err", azstorage.Explain(ctx, err))
 		}
 	}

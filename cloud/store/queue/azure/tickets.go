@@ -56,30 +56,40 @@ func (ts *tickets) lostArgs(now time.Time, empty bool) []any {
 	return []any{now.UnixMicro(), empty, now.Add(-overdue).UnixMicro()}
 }
 
-// waitingPriority is the priority of the job of a ticket t; a job that the ledger does not know has 0.
-const waitingPriority = `COALESCE((SELECT j.priority FROM job j WHERE j.id = t.job), 0)`
+// ticketJobs are tickets with their jobs and footage, which are NULL where the ledger does not know the job.
+const ticketJobs = `queue_ticket t LEFT JOIN job j ON j.id = t.job LEFT JOIN footage f ON f.id = j.footage`
 
-// topPriority returns the highest priority of the jobs whose messages wait.
-func (ts *tickets) topPriority(ctx context.Context, now time.Time) (int, error) {
-	var top int
-	err := ts.db.Read().QueryRowContext(ctx, `SELECT COALESCE(MAX(`+waitingPriority+`), 0) FROM queue_ticket t
-		WHERE t.hidden <= $1`, now.UnixMicro()).Scan(&top)
-	if err != nil {
-		return 0, fmt.Errorf("queue tickets: %w", database.Classify(err))
+// topPriority returns the highest priority of the jobs whose messages wait and that a receiver can do. waits is false
+// without any. A job that the ledger does not know has priority 0.
+func (ts *tickets) topPriority(ctx context.Context, now time.Time, able queue.Able) (top int, waits bool, err error) {
+	where, args := able.Where([]any{now.UnixMicro()})
+	if where != "" {
+		where = ` AND ` + where
 	}
-	return top, nil
+	var n int
+	err = ts.db.Read().QueryRowContext(ctx, `SELECT COALESCE(MAX(COALESCE(j.priority, 0)), 0), COUNT(*) FROM `+ticketJobs+`
+		WHERE t.hidden <= $1`+where, args...).Scan(&top, &n)
+	if err != nil {
+		return 0, false, fmt.Errorf("queue tickets: %w", database.Classify(err))
+	}
+	return top, n > 0, nil
 }
 
-// priority returns the priority of a job that has a ticket. ok is false for other jobs.
-func (ts *tickets) priority(ctx context.Context, job string) (n int, ok bool, err error) {
-	err = ts.db.Read().QueryRowContext(ctx, `SELECT `+waitingPriority+` FROM queue_ticket t WHERE t.job = $1`, job).Scan(&n)
+// priority returns the priority of a job that has a ticket, and whether a receiver can do it. known is false for other jobs.
+func (ts *tickets) priority(ctx context.Context, job string, able queue.Able) (n int, can, known bool, err error) {
+	where, args := able.Where([]any{job})
+	if where == "" {
+		where = `1 = 1`
+	}
+	err = ts.db.Read().QueryRowContext(ctx, `SELECT COALESCE(j.priority, 0), CASE WHEN `+where+` THEN 1 ELSE 0 END
+		FROM `+ticketJobs+` WHERE t.job = $1`, args...).Scan(&n, &can)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, false, nil
+		return 0, true, false, nil
 	}
 	if err != nil {
-		return 0, false, fmt.Errorf("ticket of job %s: %w", job, database.Classify(err))
+		return 0, false, false, fmt.Errorf("ticket of job %s: %w", job, database.Classify(err))
 	}
-	return n, true, nil
+	return n, can, true, nil
 }
 
 // issue creates a ticket, or renews one whose message is lost. needed is false when the

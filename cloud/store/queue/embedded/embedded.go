@@ -66,6 +66,11 @@ func (q *Queue) Enqueue(ctx context.Context, jobID string) error {
 
 // Receive implements queue.Queue.
 func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Lease, error) {
+	return q.ReceiveAble(ctx, visibility, queue.Able{})
+}
+
+// ReceiveAble implements queue.Queue.
+func (q *Queue) ReceiveAble(ctx context.Context, visibility time.Duration, able queue.Able) (queue.Lease, error) {
 	if err := queue.CheckVisibility(visibility); err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
 	}
@@ -78,15 +83,19 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 		return nil, queue.ErrEmpty
 	}
 	l := &lease{q: q, receipt: rand.Text()}
+	from := `queue_message m LEFT JOIN queue_turn t ON t.owner = m.owner LEFT JOIN job j ON j.id = m.job`
+	where, args := able.Where([]any{now.Add(visibility).UnixMicro(), l.receipt, now.UnixMicro()})
+	if where != "" {
+		from += ` LEFT JOIN footage f ON f.id = j.footage`
+		where = ` AND ` + where
+	}
 	if err == nil {
 		err = q.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 			var owner string
 			err := tx.QueryRowContext(ctx, `UPDATE queue_message SET visible = $1, receipt = $2, deliveries = deliveries + 1
-				WHERE job = (SELECT m.job FROM queue_message m LEFT JOIN queue_turn t ON t.owner = m.owner
-					LEFT JOIN job j ON j.id = m.job
-					WHERE m.visible <= $3 ORDER BY COALESCE(j.priority, 0) DESC, COALESCE(t.turn, 0), m.visible, m.n LIMIT 1)
-				RETURNING job, deliveries, owner`,
-				now.Add(visibility).UnixMicro(), l.receipt, now.UnixMicro()).Scan(&l.job, &l.deliveries, &owner)
+				WHERE job = (SELECT m.job FROM `+from+` WHERE m.visible <= $3`+where+`
+					ORDER BY COALESCE(j.priority, 0) DESC, COALESCE(t.turn, 0), m.visible, m.n LIMIT 1)
+				RETURNING job, deliveries, owner`, args...).Scan(&l.job, &l.deliveries, &owner)
 			if err != nil {
 				return err
 			}
@@ -98,7 +107,7 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 	}
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil, queue.ErrEmpty // another receiver leased the message
+		return nil, queue.ErrEmpty // another receiver leased the message, or this one can do none
 	case err != nil:
 		return nil, fmt.Errorf("receive: %w", database.Classify(err))
 	}

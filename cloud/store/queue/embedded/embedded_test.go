@@ -29,6 +29,16 @@ var places = map[string]func(testing.TB) string{
 // open opens a queue as another process does.
 func open(t testing.TB, place string, now func() time.Time) *Queue {
 	t.Helper()
+	q, err := New(t.Context(), openLedger(t, place, now).DB(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+// openLedger opens the ledger of a place until the end of the test.
+func openLedger(t testing.TB, place string, now func() time.Time) *ledger.Ledger {
+	t.Helper()
 	openLedger := ledger.Open
 	if strings.HasPrefix(place, "postgres:") {
 		openLedger = func(ctx context.Context, place string, o ledger.Options) (*ledger.Ledger, error) {
@@ -40,11 +50,7 @@ func open(t testing.TB, place string, now func() time.Time) *Queue {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	q, err := New(t.Context(), l.DB(), now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return q
+	return l
 }
 
 func TestQueue(t *testing.T) {
@@ -56,6 +62,7 @@ func TestQueue(t *testing.T) {
 				return queuetest.Fixture{
 					Queue:   open(t, place, c.Now),
 					Advance: c.Advance,
+					Ledger:  func() *ledger.Ledger { return openLedger(t, place, c.Now) },
 					Reopen:  func() queue.Queue { return open(t, place, c.Now) },
 				}
 			})
