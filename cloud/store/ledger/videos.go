@@ -37,8 +37,7 @@ func (c Choice) condition(column string, used int) (string, []any) {
 // is counted for it was.
 func (l *Catalog) ListCounted(ctx context.Context, in Choice, before time.Time, limit int) ([]Footage, error) {
 	where, args := in.condition("f.site", 3)
-	fs, err := list(ctx, l.db.Read(), scanFootage, `SELECT `+prefixed("f", footageColumns)+countedBefore+where+
-		` ORDER BY j.updated, f.born LIMIT $3`, append([]any{job.Done, before.UnixMicro(), limit}, args...)...)
+	fs, err := list(ctx, l.db.Read(), scanFootage, listVideos(prefixed("f", footageColumns), where), append([]any{job.Done, before.UnixMicro(), limit}, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("footage counted before %s: %w", before.UTC().Format(time.RFC3339), err)
 	}
@@ -62,7 +61,7 @@ func (l *Catalog) OldestVideos(ctx context.Context, in Choice, limit int) ([]Cou
 		err = rows.Scan(&v.Footage, &v.Site, &v.Name, &v.Size, &at)
 		v.Counted = time.UnixMicro(at).UTC()
 		return v, err
-	}, `SELECT f.id, f.site, f.name, f.size, j.updated`+countedBefore+where+` ORDER BY j.updated, f.born LIMIT $3`,
+	}, listVideos(`f.id, f.site, f.name, f.size, v.updated`, where),
 		append([]any{job.Done, int64(math.MaxInt64), limit}, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("the oldest videos: %w", err)
@@ -70,14 +69,27 @@ func (l *Catalog) OldestVideos(ctx context.Context, in Choice, limit int) ([]Cou
 	return vs, nil
 }
 
-const countedBefore = ` FROM job j JOIN footage f ON f.id = j.footage OR f.sibling_of = j.footage
-		AND NOT EXISTS (SELECT 1 FROM job own WHERE own.footage = f.id AND own.state <> 'canceled')
-	WHERE j.state = $1 AND j.updated < $2 AND f.blob_key <> ''`
+// countedBefore are videos with their jobs of state $1 that ended before $2. more is a condition on the footage f. It reads
+// the footage that still has a video, by an index, and not the jobs, of which most have lost theirs in time. SQLite reads
+// the tables of a CROSS JOIN in this order.
+func countedBefore(more string) string {
+	const from = `SELECT f.id AS counted, j.updated, f.born FROM footage f CROSS JOIN job j `
+	where := ` AND j.state = $1 AND j.updated < $2 AND f.blob_key <> ''` + more
+	return ` FROM (` + from + `WHERE j.footage = f.id` + where + ` UNION ALL ` + from + `WHERE f.sibling_of IS NOT NULL
+		AND j.footage = f.sibling_of AND NOT EXISTS (SELECT 1 FROM job own WHERE own.footage = f.id AND own.state <> 'canceled')` +
+		where + `) v`
+}
+
+// listVideos is the query of some columns of videos v, their footage f, and the time of their count.
+func listVideos(columns, where string) string {
+	return `SELECT ` + columns + ` FROM (SELECT counted, updated, born` + countedBefore(where) + ` ORDER BY updated, born LIMIT $3) v
+		JOIN footage f ON f.id = v.counted ORDER BY v.updated, v.born`
+}
 
 // IsCounted reports whether ListCounted would list a piece of footage now.
 func (l *Catalog) IsCounted(ctx context.Context, id footage.ID, before time.Time) (bool, error) {
 	var n int
-	if err := l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*)`+countedBefore+` AND f.id = $3`, job.Done, before.UnixMicro(),
+	if err := l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*)`+countedBefore(` AND f.id = $3`), job.Done, before.UnixMicro(),
 		id).Scan(&n); err != nil {
 		return false, fmt.Errorf("whether footage %s is counted: %w", id, database.Classify(err))
 	}
