@@ -109,7 +109,8 @@ func New(ctx context.Context, o Options) (*Broker, error) {
 	b.server = mqtt.New(serverOptions(o.Log))
 	b.hook = newHook(b.server, o)
 	b.hook.succession = b.ln.Succession(b.server)
-	err = errors.Join(b.server.AddHook(b.hook.succession, nil), b.server.AddHook(mochi.Guard(b.hook), nil),
+	err = errors.Join(b.server.AddHook(b.hook.succession, nil), b.server.AddHook(mochi.NewWindows(maxInflight), nil),
+		b.server.AddHook(mochi.Guard(b.hook), nil),
 		b.server.AddListener(b.ln))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("mqtt broker: %w", err), ln.Close())
@@ -133,6 +134,8 @@ func serverOptions(log *slog.Logger) *mqtt.Options {
 		Capabilities:           c,
 		Logger:                 slog.New(&quiet{log.Handler()}),
 		SysTopicResendInterval: sysEverySeconds,
+		// No buffer, see mochi.Windows.
+		ClientNetWriteBufferSize: 1,
 	}
 }
 

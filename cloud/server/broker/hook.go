@@ -53,8 +53,7 @@ type hook struct {
 
 type session struct {
 	account
-	live   *mqtt.Client // nil while the client is disconnected
-	narrow bool         // takes fewer than maxInflight messages at a time
+	live *mqtt.Client // nil while the client is disconnected
 }
 
 func newHook(server *mqtt.Server, o Options) *hook {
@@ -101,18 +100,8 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		h.log.Warn("mqtt client refused: too many sessions", "device", user, "limit", maxSessionsPerUser)
 		return false
 	}
-	h.sessions[cl.ID] = session{account: a, live: cl, narrow: widen(cl)}
+	h.sessions[cl.ID] = session{account: a, live: cl}
 	return true
-}
-
-// widen removes the Receive Maximum of a client of MQTT 5, and reports whether it was less than maxInflight. Mochi 2.7.9
-// counts with it under a read lock that it takes twice (Inflight.NextImmediate). When a message arrives in between, the
-// client, its senders and the loop of the server wait forever. Without it the client has maxInflight as its limit.
-func widen(cl *mqtt.Client) bool {
-	most := cl.Properties.Props.ReceiveMaximum // 0: none
-	cl.Properties.Props.ReceiveMaximum = 0
-	cl.State.Inflight.ResetSendQuota(0)
-	return most > 0 && most < maxInflight
 }
 
 // slowDown delays the answer to a refused log-in when many from its address failed. It does not refuse others from there:

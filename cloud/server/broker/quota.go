@@ -155,11 +155,6 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	h.mu.Lock()
 	s := h.sessions[cl.ID]
 	h.mu.Unlock()
-	if s.narrow { // messages with QoS 0 are not counted, see widen
-		for i := range pk.Filters {
-			pk.Filters[i].Qos = 0
-		}
-	}
 	if s.service {
 		return pk
 	}
