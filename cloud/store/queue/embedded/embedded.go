@@ -75,25 +75,20 @@ func (q *Queue) ReceiveAble(ctx context.Context, visibility time.Duration, able 
 		return nil, fmt.Errorf("receive: %w", err)
 	}
 	now := q.now()
-	// An idle worker asks every second. This read saves it the write lock.
+	// An idle worker asks every second. This read saves it the write lock, also while messages wait that it cannot do.
+	from, args := candidates(able, now.UnixMicro())
 	var waiting bool
-	err := q.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM queue_message WHERE visible <= $1)`,
-		now.UnixMicro()).Scan(&waiting)
+	err := q.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1`+from+`)`, args...).Scan(&waiting)
 	if err == nil && !waiting {
 		return nil, queue.ErrEmpty
 	}
 	l := &lease{q: q, receipt: rand.Text()}
-	from := `queue_message m LEFT JOIN queue_turn t ON t.owner = m.owner LEFT JOIN job j ON j.id = m.job`
-	where, args := able.Where([]any{now.Add(visibility).UnixMicro(), l.receipt, now.UnixMicro()})
-	if where != "" {
-		from += ` LEFT JOIN footage f ON f.id = j.footage`
-		where = ` AND ` + where
-	}
+	from, args = candidates(able, now.UnixMicro(), now.Add(visibility).UnixMicro(), l.receipt)
 	if err == nil {
 		err = q.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 			var owner string
-			err := tx.QueryRowContext(ctx, `UPDATE queue_message SET visible = $1, receipt = $2, deliveries = deliveries + 1
-				WHERE job = (SELECT m.job FROM `+from+` WHERE m.visible <= $3`+where+`
+			err := tx.QueryRowContext(ctx, `UPDATE queue_message SET visible = $2, receipt = $3, deliveries = deliveries + 1
+				WHERE job = (SELECT m.job`+from+`
 					ORDER BY COALESCE(j.priority, 0) DESC, COALESCE(t.turn, 0), m.visible, m.n LIMIT 1)
 				RETURNING job, deliveries, owner`, args...).Scan(&l.job, &l.deliveries, &owner)
 			if err != nil {
@@ -112,6 +107,17 @@ func (q *Queue) ReceiveAble(ctx context.Context, visibility time.Duration, able 
 		return nil, fmt.Errorf("receive: %w", database.Classify(err))
 	}
 	return l, nil
+}
+
+// candidates returns the FROM and the WHERE of the messages m that are visible at now and that able can do, with their jobs
+// j and turns t, and the arguments of the statement: now is $1, next are those of the caller, then those of able.
+func candidates(able queue.Able, now int64, more ...any) (from string, args []any) {
+	from = ` FROM queue_message m LEFT JOIN queue_turn t ON t.owner = m.owner LEFT JOIN job j ON j.id = m.job`
+	where, args := able.Where(append([]any{now}, more...))
+	if where == "" {
+		return from + ` WHERE m.visible <= $1`, args
+	}
+	return from + ` LEFT JOIN footage f ON f.id = j.footage WHERE m.visible <= $1 AND ` + where, args
 }
 
 // Has implements queue.Queue.
