@@ -31,6 +31,7 @@ type records interface {
 type files interface {
 	Forget(footage.ID) error
 	RequireDigest(footage.ID) error
+	Resolve(spool.Source, footage.Digest) (bool, error)
 }
 
 const (
@@ -218,7 +219,7 @@ func (d *Deleter) deleteFile(ctx context.Context, r spool.Record, f spool.Source
 func (d *Deleter) deleteConfirmedFile(ctx context.Context, r spool.Record, f spool.Source, info fs.FileInfo,
 	want footage.Digest) bool {
 	log := d.o.Log.With("footage", r.ID, "path", footage.SafePath(f.Path), "bytes", f.Size)
-	err := d.verifyAndDelete(ctx, r.ID, f, info, want)
+	err := d.verifyAndDelete(ctx, r, f, info, want)
 	switch {
 	case err == nil:
 		log.Info("confirmed footage deleted from the card")
@@ -244,7 +245,7 @@ func (d *Deleter) deleteConfirmedFile(ctx context.Context, r spool.Record, f spo
 
 // verifyAndDelete reads a file whole and deletes it if it has the digest. The error wraps errOther for another file,
 // cardfile.ErrChanged for one that changes meanwhile, errNote when the spool cannot be written.
-func (d *Deleter) verifyAndDelete(ctx context.Context, id footage.ID, f spool.Source, info fs.FileInfo,
+func (d *Deleter) verifyAndDelete(ctx context.Context, rec spool.Record, f spool.Source, info fs.FileInfo,
 	want footage.Digest) error {
 	if !info.Mode().IsRegular() || info.Size() != f.Size || !info.ModTime().Equal(f.ModTime) {
 		return fmt.Errorf("%w: its kind, size or time differs", errOther)
@@ -275,11 +276,36 @@ func (d *Deleter) verifyAndDelete(ctx context.Context, id footage.ID, f spool.So
 	if got := r.Digest(); got != want {
 		return fmt.Errorf("%w: its sha256 is %s, the cloud confirmed %s", errOther, got, want)
 	}
+	if f.Path != rec.Source.Path {
+		return os.Remove(f.Path) // telemetry: the note below is about the video, which may have to stay
+	}
 	// The note comes first: a new recording can have the name as soon as the file is gone.
-	if err := d.o.Files.RequireDigest(id); err != nil {
+	if err := d.o.Files.RequireDigest(rec.ID); err != nil {
 		return fmt.Errorf("%w: %w", errNote, err)
 	}
-	return os.Remove(f.Path)
+	err = os.Remove(f.Path)
+	if err != nil {
+		d.keepKnown(r, f, want)
+	}
+	return err
+}
+
+// keepKnown takes back the note about a file that could not be deleted and that has the digest want: without its
+// fingerprint it is read whole once more after every start. The note stays if r was changed or replaced meanwhile, and
+// after an error.
+func (d *Deleter) keepKnown(r *cardfile.Reading, f spool.Source, want footage.Digest) {
+	sum, err := r.Print()
+	if err == nil {
+		err = r.Unchanged()
+	}
+	if err == nil {
+		f.Print = sum
+		_, err = d.o.Files.Resolve(f, want)
+	}
+	if err != nil && !errors.Is(err, cardfile.ErrChanged) {
+		d.o.Log.Warn("cannot note that a file stays on the card; it is read again after the next start",
+			"path", footage.SafePath(f.Path), "err", err)
+	}
 }
 
 // readSlowly reads a file to its end. It pauses for as long as it reads, and while the agent reads new footage.

@@ -63,6 +63,8 @@ func (f forgotten) Forget(id footage.ID) error { f[id] = true; return nil }
 
 func (f forgotten) RequireDigest(footage.ID) error { return nil }
 
+func (f forgotten) Resolve(spool.Source, footage.Digest) (bool, error) { return true, nil }
+
 // noted counts notes about a file, which must be there then.
 type noted struct {
 	forgotten
