@@ -78,12 +78,19 @@ intake: {min_free: 1MiB}
 	}
 	s.rotate(t, func(o topic.Command) topic.Reply {
 		must.Do(t, wait(c.Publish(at.Command(), 1, false, must.Get(json.Marshal(o))(t))))
-		for r := range replies {
-			if r.ID == o.ID {
-				return r
+		limit := time.NewTimer(time.Minute)
+		defer limit.Stop()
+		for {
+			select {
+			case r := <-replies:
+				if r.ID == o.ID {
+					return r
+				}
+			case <-limit.C:
+				t.Error("no answer to an order")
+				return topic.Reply{}
 			}
 		}
-		return topic.Reply{}
 	}, recorded)
 	if r := s.order(boss, `{"command":"pause"}`); r.State != topic.Finished {
 		t.Errorf("an order with the new key: %+v", r)

@@ -158,7 +158,7 @@ workflow_linters() {
 		GOBIN=$PWD/$build/tools GOFLAGS='' go install "github.com/rhysd/actionlint/cmd/actionlint@$actionlint"
 	fi
 	if ! "$build/tools/venv/bin/zizmor" --version 2>/dev/null | grep -qF "$zizmor" ||
-		! "$build/tools/venv/bin/pip" list --disable-pip-version-check 2>/dev/null | grep -q "^pycep-parser *$pycep\$"; then
+		! "$build/tools/venv/bin/python" -c "from importlib.metadata import version; exit(version('pycep-parser') != '$pycep')" 2>/dev/null; then
 		need_python
 		say "installing zizmor $zizmor and pycep-parser $pycep"
 		python3 -m venv "$build/tools/venv"
@@ -170,7 +170,7 @@ workflow_linters() {
 # environment of its own.
 policies() {
 	local version=$1 venv=$build/tools/checkov
-	"$venv/bin/pip" list --disable-pip-version-check 2>/dev/null | grep -q "^checkov *$version\$" && return 0
+	[ "$("$venv/bin/checkov" --version 2>/dev/null)" = "$version" ] && return 0
 	need_python
 	say "installing checkov $version (about 290 MB, once)"
 	rm -rf "$venv"

@@ -32,7 +32,7 @@ func (o *ordersRotate) Run(ctx context.Context, e *env) error {
 			end := k.Since.Add(o.Grace)
 			fmt.Fprintf(e.stderr, "Orders are also signed with the old key until %s.\n", day(&end))
 		}
-		fmt.Fprintln(e.stderr, "Stations that are online follow within a minute, the others when they are back: cloud-api orders keys.\n"+
+		fmt.Fprintln(e.stderr, "Stations that are online follow now, about 150 a minute, the others when they are back: cloud-api orders keys.\n"+
 			"If the old key was stolen, run cloud-api device order-key --renew instead, and enrol the stations again.")
 		_, err = fmt.Fprintln(e.stdout, k.Current.Public())
 		return err

@@ -109,7 +109,7 @@ func New(ctx context.Context, o Options) (*Broker, error) {
 	b.server = mqtt.New(serverOptions(o.Log))
 	b.hook = newHook(b.server, o)
 	b.hook.succession = b.ln.Succession(b.server)
-	err = errors.Join(b.server.AddHook(b.hook.succession, nil), b.server.AddHook(mochi.NewWindows(maxInflight), nil),
+	err = errors.Join(b.server.AddHook(b.hook.succession, nil), b.server.AddHook(b.ln.Windows(maxInflight), nil),
 		b.server.AddHook(mochi.Guard(b.hook), nil),
 		b.server.AddListener(b.ln))
 	if err != nil {

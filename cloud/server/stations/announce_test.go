@@ -38,8 +38,8 @@ func (f *follower) handle(_ mqtt.Client, m mqtt.Message) {
 	}
 	f.pinned = key
 	text, _ := json.Marshal(r)
+	f.got <- opened.Name // before the answer, after which the test looks
 	f.client.Publish(dock.CommandReply(c.ID), 1, true, text)
-	f.got <- opened.Name
 }
 
 // A station that reports an old key gets one order that leads it to the new one. One that reports the new key, or none, gets

@@ -258,7 +258,7 @@ func (s *station) enterVitals(v *topic.Vitals, at time.Time) bool {
 	if s.vitals != nil && v.Session == s.vitals.Session {
 		s.gap = at.Sub(s.vitalsAt)
 	}
-	if s.vitals == nil || v.OrderKey != s.vitals.OrderKey {
+	if before := s.vitals; before == nil && v.OrderKey != "" || before != nil && v.OrderKey != before.OrderKey {
 		s.refusesKey, s.announced, s.turned = false, time.Time{}, true
 	}
 	s.vitals, s.vitalsAt = v, at

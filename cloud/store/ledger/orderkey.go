@@ -76,7 +76,8 @@ func (l *OrderKey) Keys(ctx context.Context) (OrderKeys, error) {
 			return err
 		})
 	case err == nil && over:
-		err = l.write(ctx, "end of the key of orders before", l.forgetEnded)
+		// Signing needs no write. While the ledger cannot be written, the next call tries again.
+		_ = l.write(ctx, "end of the key of orders before", l.forgetEnded)
 	}
 	return k, err
 }

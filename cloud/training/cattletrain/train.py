@@ -195,10 +195,10 @@ class Run:
             if self.step % s.check_every == 0:
                 self.check(tiles)
             keep = s.keep_every and self.step % s.keep_every == 0
+            if keep:  # before LATEST: a continued run begins after it
+                self.save(KEPT.format(self.step))
             if keep or self.step % s.save_every == 0:
                 self.save(LATEST)
-            if keep:
-                self.save(KEPT.format(self.step))
         self.check(tiles)
         self.save(LATEST)
 

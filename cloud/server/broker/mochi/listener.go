@@ -14,6 +14,10 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 )
 
+// disconnectWithin is how long clients have for the packet that ends their connection. One that does not read keeps the
+// server waiting; then its connection is closed without.
+const disconnectWithin = time.Second
+
 // acceptPause is the wait after a fault of accept that passes, such as too many open files.
 const acceptPause = 100 * time.Millisecond
 
@@ -22,8 +26,8 @@ type Listener struct {
 	ln            net.Listener
 	log           *slog.Logger
 	connectWithin time.Duration
-	left          func(net.Conn) // called when the server has returned from a stream; see Succession
-	disconnect    func()         // disconnects the clients that the server knows; see Succession
+	left          []func(net.Conn) // called when the server has returned from a stream
+	disconnect    func()           // disconnects the clients that the server knows; see Succession
 
 	serving sync.WaitGroup // the accept loop and the connections
 	stop    chan struct{}  // closed by Close
@@ -38,7 +42,7 @@ type Listener struct {
 // 0 for no limit; the server sets its own deadlines after that.
 func NewListener(ln net.Listener, connectWithin time.Duration, log *slog.Logger) *Listener {
 	return &Listener{ln: ln, log: log, connectWithin: connectWithin, stop: make(chan struct{}),
-		conns: map[net.Conn]struct{}{}, left: func(net.Conn) {}, disconnect: func() {}}
+		conns: map[net.Conn]struct{}{}, disconnect: func() {}}
 }
 
 // Init implements listeners.Listener.
@@ -121,7 +125,11 @@ func (l *Listener) establish(c net.Conn, establish listeners.EstablishFn) error 
 	if err := l.limit(stream); err != nil { // accepting a WebSocket has removed the deadline
 		return err
 	}
-	defer l.left(stream)
+	defer func() {
+		for _, left := range l.left {
+			left(stream)
+		}
+	}()
 	return establish(l.ID(), stream)
 }
 
@@ -144,12 +152,18 @@ func (l *Listener) Close(listeners.CloseFn) {
 		l.ended = true
 		l.mu.Unlock()
 		_ = l.ln.Close() // the accept loop sees it
+		hurry := time.AfterFunc(disconnectWithin, l.closeAll)
 		l.disconnect()
-		l.mu.Lock()
-		for c := range l.conns {
-			_ = c.Close()
-		}
-		l.mu.Unlock()
+		hurry.Stop()
+		l.closeAll()
 	})
 	l.serving.Wait()
+}
+
+func (l *Listener) closeAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.conns {
+		_ = c.Close()
+	}
 }

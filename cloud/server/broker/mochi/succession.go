@@ -40,7 +40,7 @@ type tenure struct {
 // Succession returns the hook for a server that l belongs to. It must be called once and before Serve.
 func (l *Listener) Succession(server *mqtt.Server) *Succession {
 	s := &Succession{server: server, log: l.log, newest: map[string]*tenure{}, of: map[net.Conn]*tenure{}}
-	l.left, l.disconnect = s.end, s.disconnect
+	l.left, l.disconnect = append(l.left, s.end), s.disconnect
 	return s
 }
 
@@ -63,6 +63,8 @@ func (s *Succession) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 		return
 	}
 	close(before.over)
+	kick := time.AfterFunc(disconnectWithin, func() { _ = before.client.Net.Conn.Close() })
+	defer kick.Stop()
 	_ = s.server.DisconnectClient(before.client, packets.ErrSessionTakenOver) // ended by itself
 	limit := time.NewTimer(takeOverWithin)
 	defer limit.Stop()

@@ -2,6 +2,7 @@ package mochi
 
 import (
 	"bytes"
+	"net"
 	"sync"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -21,7 +22,7 @@ type Windows struct {
 	largest int
 
 	mu sync.Mutex
-	of map[*mqtt.Client]*window
+	of map[net.Conn]*window
 }
 
 // window is what is on its way to a client.
@@ -33,10 +34,12 @@ type window struct {
 	waiting    []uint16            // identifiers in the order of their messages
 }
 
-// NewWindows returns the hook. A Receive Maximum from largest on limits nothing, because a client has no more messages
-// that wait.
-func NewWindows(largest int) *Windows {
-	return &Windows{largest: largest, of: map[*mqtt.Client]*window{}}
+// Windows returns the hook for a server that l belongs to; it must be called before Serve. A Receive Maximum from largest
+// on limits nothing, because a client has no more messages that wait.
+func (l *Listener) Windows(largest int) *Windows {
+	h := &Windows{largest: largest, of: map[net.Conn]*window{}}
+	l.left = append(l.left, h.end)
+	return h
 }
 
 // ID implements mqtt.Hook.
@@ -44,8 +47,8 @@ func (*Windows) ID() string { return "windows" }
 
 // Provides implements mqtt.Hook.
 func (*Windows) Provides(b byte) bool {
-	return bytes.Contains([]byte{mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnPacketEncode, mqtt.OnPacketProcessed,
-		mqtt.OnDisconnect}, []byte{b})
+	return bytes.Contains([]byte{mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnPacketEncode, mqtt.OnPacketProcessed},
+		[]byte{b})
 }
 
 // OnSessionEstablish implements mqtt.Hook.
@@ -58,23 +61,24 @@ func (h *Windows) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.of[cl] = &window{most: most, sent: map[uint16]struct{}{}}
+	cl.Properties.Props.TopicAliasMaximum = 0 // a message with the name of an alias may wait while others use it
+	h.of[cl.Net.Conn] = &window{most: most, sent: map[uint16]struct{}{}}
 }
 
 // OnSessionEstablished implements mqtt.Hook.
 func (h *Windows) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if w := h.of[cl]; w != nil {
+	if w := h.of[cl.Net.Conn]; w != nil {
 		w.begun = true
 	}
 }
 
-// OnDisconnect implements mqtt.Hook.
-func (h *Windows) OnDisconnect(cl *mqtt.Client, _ error, _ bool) {
+// end is called when the server has returned from a connection.
+func (h *Windows) end(c net.Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.of, cl)
+	delete(h.of, c)
 }
 
 // OnPacketEncode implements mqtt.Hook: a message that has to wait gets a limit of its size, so that it is not written.
@@ -84,8 +88,8 @@ func (h *Windows) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Pac
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	w := h.of[cl]
-	if w == nil {
+	w := h.of[cl.Net.Conn]
+	if w == nil || tooLarge(cl, pk) { // the server drops what is too large, and nothing acknowledges it
 		return pk
 	}
 	if _, ok := w.sent[pk.PacketID]; ok {
@@ -109,7 +113,7 @@ func (h *Windows) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, _ error)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	w := h.of[cl]
+	w := h.of[cl.Net.Conn]
 	if w == nil || w.delivering {
 		return
 	}
@@ -131,4 +135,14 @@ func (h *Windows) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, _ error)
 		h.mu.Lock()
 	}
 	w.delivering = false
+}
+
+// tooLarge reports whether a message is above the Maximum Packet Size of the client.
+func tooLarge(cl *mqtt.Client, pk packets.Packet) bool {
+	most := cl.Properties.Props.MaximumPacketSize
+	if most == 0 {
+		return false
+	}
+	var b bytes.Buffer
+	return pk.PublishEncode(&b) == nil && b.Len() > int(most)
 }
