@@ -17,7 +17,8 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 
 # Debian packages: those of Debian 12, whose versions change only for faults and vulnerabilities. None is pinned to an
 # exact version: Debian removes the one before with each point release, and a pinned set-up would end there. What must be
-# exact has a digest: Go modules (go.sum), npm with ONNX Runtime and Azurite (package-lock.json), some of Python. --------
+# exact has a digest: Go modules (go.sum), npm with ONNX Runtime and Azurite (package-lock.json), and Python but for the
+# exceptions in locked_test.go. ---------------------------------------------------------------------------------
 add_packages() { # package names
 	if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
 		say "these Debian packages are missing: $*"
