@@ -7,6 +7,7 @@
 // A soak of a minute or more that root runs has a farm beside them: one cloud-api with SQLite and footage on its disk, one
 // worker, and one station with the real edge-agent that deletes confirmed files from its card. The disk of the cloud and
 // the disk of the spool are small file systems, which are filled to the last byte. Programs that end are started again.
+// A test of the farm alone, TestFarmWithFullDisks, takes one to two minutes without SOAK.
 //
 // The results are in deploy/docs/measured.md. Settings come from the environment:
 //

@@ -122,21 +122,37 @@ func (f *farm) full(dir string, during func()) {
 // shortly is for a cloud that may be ending.
 var shortly = &http.Client{Timeout: 10 * time.Second}
 
-// counts returns how many counts the cloud has; 0 while it does not answer.
-func (f *farm) counts() int {
-	var stats wire.Stats
-	if get(f.tb.Context(), shortly, f.url()+"/api/v1/stats", &stats) != nil {
-		return 0
-	}
-	return stats.Counts
+// stats asks the cloud how much it has; ok is false while it does not answer.
+func (f *farm) stats() (s wire.Stats, ok bool) {
+	err := get(f.tb.Context(), shortly, f.url()+"/api/v1/stats", &s)
+	return s, err == nil
 }
 
-// account waits until all is counted and the card is empty. Then it compares what was recorded with what there is; every
-// difference fails the test.
+// counted waits until end for counts of more files than the cloud has footage now, so of files that are sent from now on.
+func (f *farm) counted(more int, end time.Time) {
+	f.tb.Helper()
+	want := 0
+	eventually(f.tb, "the cloud of the farm answers", time.Until(end), func() bool {
+		s, ok := f.stats()
+		want = s.Footage + more
+		return ok
+	})
+	eventually(f.tb, fmt.Sprintf("the farm has %d counts", want), time.Until(end), func() bool {
+		s, ok := f.stats()
+		return ok && s.Counts >= want
+	})
+}
+
+// account waits until all is counted and the card is empty, together for limit. Then it compares what was recorded with
+// what there is; every difference fails the test.
 func (f *farm) account(limit time.Duration) {
 	f.tb.Helper()
-	eventually(f.tb, fmt.Sprintf("the %d files of the farm are counted", len(f.recorded)), limit, func() bool { return f.counts() >= len(f.recorded) })
-	eventually(f.tb, "the station deletes every confirmed file from the card", limit, func() bool {
+	end := time.Now().Add(limit)
+	eventually(f.tb, fmt.Sprintf("the %d files of the farm are counted", len(f.recorded)), limit, func() bool {
+		s, ok := f.stats()
+		return ok && s.Counts >= len(f.recorded)
+	})
+	eventually(f.tb, "the station deletes every confirmed file from the card", time.Until(end), func() bool {
 		left, err := os.ReadDir(f.path("card/DCIM"))
 		return err == nil && len(left) == 0
 	})
@@ -266,41 +282,54 @@ func (f *farm) faults() []fault {
 }
 
 // TestFarmWithFullDisks fills the disk of the cloud and then that of the station while files come. Both must wait and go
-// on by themselves. The cloud must not end. With SOAK, faults in random order follow for that time.
+// on by themselves. The cloud must not end. With SOAK, faults in random order follow for that time. Without it the test
+// takes one to two minutes, because the station waits for one after the cloud has refused a file for its full disk.
 func TestFarmWithFullDisks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs servers: skipped with -short")
 	}
-	f := newFarm(t)
-	recording, end := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	wg.Go(func() { f.record(recording, max(soakTime(t, 0)/farmFiles, 300*time.Millisecond)) })
-	counted := func(more int) {
-		t.Helper()
-		want := f.counts() + more
-		eventually(t, fmt.Sprintf("the farm has %d counts", want), 2*time.Minute, func() bool { return f.counts() >= want })
+	long, every, end := soakTime(t, 0), time.Second, farmEnd(t, 10*time.Minute)
+	if long > 0 {
+		every, end = max(long/farmFiles, 300*time.Millisecond), farmEnd(t, long+20*time.Minute)
 	}
-	counted(2)
+	f := newFarm(t)
+	recording, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { f.record(recording, every) })
+	defer wg.Wait()
+	defer stop()
+	f.counted(2, end)
 	f.full(f.cloud, func() {
-		eventually(t, "the station waits for room in the cloud", 2*time.Minute, func() bool { return f.waits("full") })
+		eventually(t, "the station waits for room in the cloud", time.Until(end), func() bool { return f.waits("full") })
 	})
-	counted(5)
+	f.counted(5, end)
 	f.full(f.spool, func() {
 		before := f.edge.restarts()
-		eventually(t, "the station waits for room in the spool, or is started again", 2*time.Minute, func() bool {
+		eventually(t, "the station waits for room in the spool, or is started again", time.Until(end), func() bool {
 			return f.waits("space") || f.edge.restarts() > before
 		})
 	})
-	counted(5)
+	f.counted(5, end)
 	if n := f.api.restarts() + f.worker.restarts(); n != 0 {
 		t.Errorf("cloud-api and worker have ended %d times", n)
 	}
 	seed := rand.Uint64()
-	n := repeat(t, rand.New(rand.NewPCG(seed, 0)), f.faults(), soakTime(t, 0))
-	end()
+	n := repeat(t, rand.New(rand.NewPCG(seed, 0)), f.faults(), long)
+	stop()
 	wg.Wait()
-	f.account(5 * time.Minute)
+	f.account(time.Until(end))
 	t.Logf("%s; seed %d, faults %v", f, seed, n)
+}
+
+// farmEnd is when all waits of a test end: after limit, or a minute before the limit of the package. So a test whose
+// wait does not succeed ends by itself and shows the logs.
+func farmEnd(t *testing.T, limit time.Duration) time.Time {
+	t.Helper()
+	end := time.Now().Add(limit)
+	if last, ok := t.Deadline(); ok && last.Add(-time.Minute).Before(end) {
+		return last.Add(-time.Minute)
+	}
+	return end
 }
 
 // waits reports whether the station says of footage that it waits for a reason with this word.
