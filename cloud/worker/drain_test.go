@@ -124,8 +124,8 @@ type stoppingQueue struct {
 	stop func()
 }
 
-func (l stoppingQueue) Receive(ctx context.Context, d time.Duration) (queue.Lease, error) {
-	lease, err := l.Queue.Receive(ctx, d)
+func (l stoppingQueue) ReceiveAble(ctx context.Context, d time.Duration, able queue.Able) (queue.Lease, error) {
+	lease, err := l.Queue.ReceiveAble(ctx, d, able)
 	l.stop()
 	return lease, err
 }

@@ -54,11 +54,11 @@ func (q *faultyQueue) Enqueue(ctx context.Context, id string) error {
 	return err
 }
 
-func (q *faultyQueue) Receive(ctx context.Context, visibility time.Duration) (queue.Lease, error) {
+func (q *faultyQueue) ReceiveAble(ctx context.Context, visibility time.Duration, able queue.Able) (queue.Lease, error) {
 	if l := q.receiveDuplicate(visibility); l != nil {
 		return l, nil
 	}
-	l, err := q.Queue.Receive(ctx, visibility)
+	l, err := q.Queue.ReceiveAble(ctx, visibility, able)
 	if err != nil {
 		return nil, err
 	}
@@ -184,11 +184,11 @@ func (q workerQueue) Enqueue(ctx context.Context, id string) error {
 	return q.p.call(fullWeight, func() error { return q.Queue.Enqueue(ctx, id) })
 }
 
-// Receive has faults only after a message was received: an idle worker's polls have none.
-func (q workerQueue) Receive(ctx context.Context, visibility time.Duration) (l queue.Lease, err error) {
+// ReceiveAble has faults only after a message was received: an idle worker's polls have none.
+func (q workerQueue) ReceiveAble(ctx context.Context, visibility time.Duration, able queue.Able) (l queue.Lease, err error) {
 	err = q.p.awaitRunning()
 	if err == nil {
-		l, err = q.Queue.Receive(ctx, visibility)
+		l, err = q.Queue.ReceiveAble(ctx, visibility, able)
 	}
 	if err == nil {
 		err = q.p.gate(fullWeight)
