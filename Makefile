@@ -204,14 +204,14 @@ endif
 		$(foreach r,$(patsubst rendered,build/train/replay@0.5,$(REPLAY)),--replay "$(abspath $(r))")
 
 # All that is made stays in build/train/retrain, and a second run goes on there. ARGS are further arguments, such as
-# --steps 400 or --part 0.1.
+# --steps 400 or --part 0.1; they need a folder of their own, RETRAINED.
 retrain: train-setup train-art ## DATA=folder of the hand-out: all of the newest recipe, from the pictures to a table of models
 	@test -n "$(DATA)" || { echo 'usage: make retrain DATA=folder; see cloud/training/README.md'; exit 2; }
 	go build -tags $(TAGS) -o $(BIN)/ ./cloud/cmd/herdsim ./cloud/cmd/worker
-	$(TRAIN) -m cattletrain.retrain "$(abspath $(DATA))" $(RETRAINED) --art $(CURDIR)/build/train \
+	$(TRAIN) -m cattletrain.retrain "$(abspath $(DATA))" $(abspath $(RETRAINED)) --art $(CURDIR)/build/train \
 		--worker $(abspath $(BIN))/worker --herdsim $(abspath $(BIN))/herdsim $(ARGS)
-	@$(MAKE) -s evaluate PICTURES="$(abspath $(DATA))" MODELS="$(CURDIR)/cloud/model/default $$(echo $(RETRAINED)/models/*)" >$(RETRAINED)/table.md
-	@cat $(RETRAINED)/table.md
+	@$(MAKE) -s evaluate PICTURES="$(abspath $(DATA))" MODELS="$(CURDIR)/cloud/model/default $$(echo $(abspath $(RETRAINED))/models/*)" >$(abspath $(RETRAINED))/table.md
+	@cat $(abspath $(RETRAINED))/table.md
 
 # Pictures of the first half of each site of empty ground train the model, those of the second half do not.
 PICTURES ?= $(CURDIR)/../shared/data

@@ -9,6 +9,7 @@ distractors that are named here; `make evaluate` knows the same names.
 """
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -219,6 +220,18 @@ def model_steps(at: Places, steps: int, batch: int) -> list[Step]:
     return made
 
 
+def hold(out: Path, arguments: dict) -> None:
+    """Writes the arguments that decide what is made. Raises RetrainError when the folder was made with others."""
+    file = out / "arguments.json"
+    if file.exists():
+        before = json.loads(file.read_text())
+        if before != arguments:
+            raise RetrainError(f"{out} was made with {before}, not {arguments}; choose another folder, or remove it")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(arguments))
+
+
 def main(argv: list[str]) -> int:
     p = argparse.ArgumentParser(prog="cattletrain.retrain", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("pictures", type=Path, help="folder of the hand-out's data, with drone-stills, empty-ground and the others")
@@ -235,6 +248,7 @@ def main(argv: list[str]) -> int:
         p.error("--steps, --batch and --jobs must be at least 1, --part above 0 and at most 1")
     at = Places(*(path.resolve() for path in (a.pictures, a.art, a.out, a.worker, a.herdsim)))
     try:
+        hold(at.out, {"part": a.part, "steps": a.steps, "batch": a.batch})
         run(data_steps(at, a.part), at.out / "logs", a.jobs)
         run(model_steps(at, a.steps, a.batch), at.out / "logs", 1)
     except (RetrainError, coco.DataError, OSError) as e:

@@ -104,3 +104,10 @@ def test_the_commands_of_the_recipe_are_understood(tmp_path):
     for name, used in options.items():
         usage = subprocess.run([sys.executable, "-m", name, "--help"], capture_output=True, text=True, check=True).stdout
         assert not [option for option in used if option not in usage], name
+
+
+def test_a_trial_and_a_whole_run_need_folders_of_their_own(tmp_path):
+    retrain.hold(tmp_path / "run", {"part": 0.1, "steps": 100})
+    retrain.hold(tmp_path / "run", {"part": 0.1, "steps": 100})
+    with pytest.raises(retrain.RetrainError, match="choose another folder"):
+        retrain.hold(tmp_path / "run", {"part": 1.0, "steps": 800})
