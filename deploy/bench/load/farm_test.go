@@ -19,7 +19,6 @@ import (
 	"cattlecounter/deploy/testkit/must"
 	"cattlecounter/deploy/testkit/port"
 	"cattlecounter/deploy/testkit/smalldisk"
-	"cattlecounter/shared/footage"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
 )
@@ -179,7 +178,7 @@ func (f *farm) account(limit time.Duration) {
 		case v.Job == nil || v.Job.State != job.Done || v.Count == nil || v.Count.Unique != want:
 			f.tb.Errorf("%s: job %+v, count %+v, want %d", name(c), v.Job, v.Count, want)
 		}
-		found = append(found, &clip{id: footage.ID(v.ID), sum: c.sum})
+		found = append(found, &clip{id: v.ID, sum: c.sum})
 	}
 	compareBlobs(f.tb, f.config, os.Environ(), found)
 }
