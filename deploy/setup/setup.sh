@@ -4,7 +4,7 @@
 #
 #   setup.sh page    Node and the page
 #   setup.sh build   OpenCV, FFmpeg and seccomp headers, compiler and ONNX Runtime as well
-#   setup.sh test    mosquitto, PostgreSQL, iproute2, Chromium, ffmpeg, promtool and Azurite as well
+#   setup.sh test    mosquitto, PostgreSQL, iproute2, curl, Chromium, ffmpeg, promtool and Azurite as well
 #   setup.sh lint    the linters as well
 #   setup.sh pagechecks  Firefox, Lighthouse and the linters of OpenAPI, beside Node and the page
 #   setup.sh train   the Python environment of the training code (about 6 GB), in build/train/venv
@@ -63,6 +63,7 @@ need_packages() { # page, pagechecks, build, test or lint: finds missing package
 		command -v ffmpeg >/dev/null || missing+=(ffmpeg)
 		command -v ogrinfo >/dev/null || missing+=(gdal-bin)
 		command -v pdftotext >/dev/null || missing+=(poppler-utils)
+		command -v curl >/dev/null || missing+=(curl)
 	fi
 	[ ${#missing[@]} = 0 ] && return 0
 	add_packages "${missing[@]}"
