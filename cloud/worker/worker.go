@@ -62,7 +62,8 @@ type attempts interface {
 	Release(ctx context.Context, jobID string, fence int64, reason string) (ledger.Job, error)
 }
 
-// wishes is the part of the ledger that says which model counts a job, and which is chosen for which site. ledger.Models implements it.
+// wishes is the part of the ledger that says which model counts a job, and which is chosen for which site. ledger.Models
+// implements it.
 type wishes interface {
 	For(ctx context.Context, jobID string) (wire.ModelRef, error)
 	Chosen(ctx context.Context) ([]ledger.ModelChoice, error)

@@ -229,10 +229,12 @@ func (f *farm) supervise(name string, env []string, program string, args ...stri
 				return
 			case <-s.child().Done():
 			}
+			pause := time.NewTimer(time.Second) // as RestartSec of systemd
 			select {
 			case <-ctx.Done():
+				pause.Stop()
 				return
-			case <-time.After(time.Second): // as RestartSec of systemd
+			case <-pause.C:
 			}
 			c, err := start()
 			if err != nil {

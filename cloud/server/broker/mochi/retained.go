@@ -10,9 +10,10 @@ import (
 )
 
 // Guard returns h as the only hook that changes messages, for a server whose clients may subscribe to wildcards while
-// others retain messages. Mochi 2.7.9 reads the names of retained messages without a lock there (mochi-mqtt/server, issue 200), so a search could
-// read half of a name. The hook lets searches and changes of retained messages wait for each other: a change has the lock
-// from OnPublish or OnWill to OnRetainMessage, a search from the SUBACK, once that is written, to OnPacketProcessed.
+// others retain messages. Mochi 2.7.9 reads the names of retained messages without a lock there (mochi-mqtt/server, issue
+// 200), so a search could read half of a name. The hook lets searches and changes of retained messages wait for each
+// other: a change has the lock from OnPublish or OnWill to OnRetainMessage, a search from the SUBACK, once that is
+// written, to OnPacketProcessed.
 // A search has no lock while it writes to the network or while OnRetainPublished of h waits.
 //
 // Two ways to a retained message stay without the lock: a last will with a delay, and a subscription of the server's own

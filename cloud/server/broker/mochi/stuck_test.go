@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/eclipse/paho.mqtt.golang/packets"
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 
@@ -63,24 +62,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // the second one takes over
-		conn, err := net.Dial("tcp", l.Address())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(time.Minute))
-		c := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
-		c.ProtocolName, c.ProtocolVersion, c.CleanSession, c.ClientIdentifier = "MQTT", 4, true, "deaf"
-		f := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
-		f.MessageID, f.Topics, f.Qoss = 1, []string{"news"}, []byte{0}
-		if err := errors.Join(c.Write(conn), f.Write(conn)); err != nil {
-			t.Fatal(err)
-		}
-		for range 2 { // CONNACK, SUBACK
-			if _, err := packets.ReadPacket(conn); err != nil {
-				t.Fatal(err)
-			}
-		}
+		follow(t, l.Address(), "deaf")
 		if err := s.Publish("news", []byte(strings.Repeat("x", 2000)), false, 0); err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package mochi_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -33,23 +34,7 @@ func TestQuickReturn(t *testing.T) {
 	}
 	defer s.Close()
 	for i := range 500 {
-		conn, err := net.Dial("tcp", l.Address())
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = conn.SetDeadline(time.Now().Add(time.Minute))
-		c := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
-		c.ProtocolName, c.ProtocolVersion, c.CleanSession, c.ClientIdentifier = "MQTT", 4, true, "quick"
-		f := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
-		f.MessageID, f.Topics, f.Qoss = 1, []string{"news"}, []byte{0}
-		if err := errors.Join(c.Write(conn), f.Write(conn)); err != nil {
-			t.Fatal(err)
-		}
-		for range 2 { // CONNACK, SUBACK
-			if _, err := packets.ReadPacket(conn); err != nil {
-				t.Fatalf("connection %d: %v", i, err)
-			}
-		}
+		conn := follow(t, l.Address(), "quick")
 		if err := s.Publish("news", fmt.Append(nil, i), false, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -62,6 +47,30 @@ func TestQuickReturn(t *testing.T) {
 		}
 		conn.Close()
 	}
+}
+
+// follow connects a client of MQTT 3.1.1 that gets the news.
+func follow(t *testing.T, address, id string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	c := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
+	c.ProtocolName, c.ProtocolVersion, c.CleanSession, c.ClientIdentifier = "MQTT", 4, true, id
+	f := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
+	f.MessageID, f.Topics, f.Qoss = 1, []string{"news"}, []byte{0}
+	if err := errors.Join(c.Write(conn), f.Write(conn)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // CONNACK, SUBACK
+		if _, err := packets.ReadPacket(conn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return conn
 }
 
 // A stop tells clients why they are disconnected, and ends while others leave. Mochi's own function can wait forever
@@ -89,19 +98,17 @@ func TestStopWhileClientsLeave(t *testing.T) {
 				_ = c.Close()
 			}
 		}()
-		stopped := make(chan struct{})
+		stopped, stop := context.WithTimeout(t.Context(), time.Minute)
 		go func() {
 			l.Close(func(string) { t.Error("Mochi's function was called") })
-			close(stopped)
+			stop()
 		}()
 		var got [3]byte // kind of packet, length, reason
 		if _, err := io.ReadFull(stays, got[:]); err != nil || got[0]>>4 != mqttpackets.Disconnect ||
 			got[2] != mqttpackets.ErrServerShuttingDown.Code {
 			t.Errorf("the client read % x, %v, want that the server shuts down", got, err)
 		}
-		select {
-		case <-stopped:
-		case <-time.After(time.Minute):
+		if <-stopped.Done(); errors.Is(stopped.Err(), context.DeadlineExceeded) {
 			t.Fatal("the listener does not end")
 		}
 		if err := s.Close(); err != nil {
