@@ -69,7 +69,7 @@ func TestPageWithToken(t *testing.T) {
 	w.page.shot("token-1280")
 	w.page.fill("document.querySelector('#token-value')", w.token)
 	w.page.press(enter)
-	w.page.until(fmt.Sprintf("document.querySelector('#waiting-list img')?.naturalWidth === %d", width))
+	w.page.until(fmt.Sprintf("pictured('#waiting-list img', %d)", width))
 	w.page.until("having('#health', 'Live').some(shown)")
 	w.page.reload()
 	w.page.until(fmt.Sprintf("having('#waiting-list li', %q).some(shown)", videoName))
@@ -121,7 +121,7 @@ func (w *walk) thumbnailWaits() {
 	w.sendThumbnail(picture(width, 180))
 	w.page.reload()
 	w.page.until(fmt.Sprintf("having('#waiting-list li', %q).some(shown)", videoName))
-	w.page.until(fmt.Sprintf("document.querySelector('#waiting-list img')?.naturalWidth === %d", width))
+	w.page.until(fmt.Sprintf("pictured('#waiting-list img', %d)", width))
 	w.page.shot("waiting-1280")
 }
 
@@ -175,7 +175,7 @@ func (w *walk) countAppears() {
 }
 
 // evidenceLoaded is true when the video of a count, or its still, is shown.
-const evidenceLoaded = "(document.querySelector('#detail video')?.readyState > 0 || document.querySelector('#detail .still')?.naturalWidth > 0)"
+const evidenceLoaded = "(document.querySelector('#detail video')?.readyState > 0 || pictured('#detail .still'))"
 
 func (w *walk) detail() {
 	w.page.click(fmt.Sprintf("inRow(%q, '.row-link')", videoName))
@@ -191,7 +191,7 @@ func (w *walk) detail() {
 
 // evidence plays and seeks the annotated video, and looks at the sheets.
 func (w *walk) evidence() {
-	w.page.until("[...document.querySelectorAll('#detail .sheet, #detail .contact-sheet')].filter((e) => e.naturalWidth > 500).length === 2")
+	w.page.until("pictured('#detail .sheet, #detail .contact-sheet', 500, 2)")
 	if len(annotatedVideo()) < 1000 {
 		w.t.Log("ffmpeg is missing: the annotated video is not played")
 		return

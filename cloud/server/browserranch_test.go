@@ -208,7 +208,7 @@ func operateQueue(page *tab) {
 func operateStation(r *ranch, page *tab) {
 	page.t.Helper()
 	page.navigate(r.at.HTTP + "/stations/dock-1")
-	page.until("document.querySelector('#station-queue img')?.naturalWidth === 320")
+	page.until("pictured('#station-queue img', 320)")
 	for command, answer := range map[string]string{"pause": "done pause", "retry": `done retry {"footage":"all"}`,
 		"limit": `done limit {"rate":"configured"}`, "log": `done log {"level":"debug"}`} {
 		page.click("document.querySelector('#orders [data-command=" + command + "]')")

@@ -16,9 +16,9 @@ import (
 var screenshots = []struct{ name, path, ready string }{
 	{"today", "/", "having('#sites', 'north').some(shown) && having('#attention', 'given up').some(shown)"},
 	{"flights", "/flights", "all('#footage .row').length >= 40"},
-	{"footage", "/footage/herd", "document.querySelector('.sheet')?.naturalWidth > 0 && " + evidenceLoaded},
+	{"footage", "/footage/herd", "pictured('.sheet') && " + evidenceLoaded + " && (scrollTo(0, 0), true)"},
 	{"history", "/history?days=365&site=north", "all('#history canvas').length === 1"},
-	{"station", "/stations/dock-1", "all('#vitals-day canvas').length > 2 && document.querySelector('#station-queue img')?.naturalWidth === 320"},
+	{"station", "/stations/dock-1", "all('#vitals-day canvas').length > 2 && pictured('#station-queue img', 320) && (scrollTo(0, 0), true)"},
 	{"queue", "/queue", "having('#jobs li', 'DJI_').some(shown) && having('#models', 'herd-2026').some(shown)"},
 	{"models", "/queue", "having('#models', 'herd-2026').some(shown) && (document.querySelector('#models').scrollIntoView(), true)"},
 }

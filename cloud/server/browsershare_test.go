@@ -93,7 +93,7 @@ func TestPageSharesAFlight(t *testing.T) {
 	for _, at := range []screen{{width: 1280, height: 900}, {width: 320, height: 700, phone: true, dark: true}} {
 		reader := c.open(at)
 		reader.navigate(link)
-		reader.until("having('#survey', 'herd.MP4').some(shown) && document.querySelector('.sheet')?.naturalWidth > 0")
+		reader.until("having('#survey', 'herd.MP4').some(shown) && pictured('.sheet')")
 		if len(annotatedVideo()) >= 1000 {
 			reader.until("document.querySelector('video.film')?.readyState > 0")
 		}

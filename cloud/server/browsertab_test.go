@@ -30,6 +30,11 @@ const (
 const helpers = `
 const all = (selector) => [...document.querySelectorAll(selector)];
 const shown = (e) => !!e && e.checkVisibility({ visibilityProperty: true }) && e.getBoundingClientRect().width > 0;
+// A lazy picture is loaded only near the part of the page that is looked at, so pictured goes to the pictures.
+const pictured = (selector, width = 1, n = 1) => all(selector).filter((e) => {
+	if (!e.naturalWidth) e.scrollIntoView({ block: 'nearest', behavior: 'instant' });
+	return e.naturalWidth >= width;
+}).length >= n;
 const having = (selector, text) => all(selector).filter((e) => e.textContent.toLowerCase().includes(text.toLowerCase()));
 const rows = (text) => having('#footage .row', text);
 const inRow = (text, selector) => rows(text).map((r) => r.querySelector(selector)).find((e) => e);
