@@ -31,16 +31,19 @@ func TestPageWithAProvider(t *testing.T) {
 	w.until("location.pathname + location.search === '/flights?site=north' && having('#health', 'Live').some(shown)")
 	w.navigate(s.at.HTTP + "/settings")
 	w.until("/anna, operator/.test(document.querySelector('#who')?.innerText)")
-	for kind, prepare := range map[string]func(*provider.Provider){
-		"give you no access": func(p *provider.Provider) { p.Claims = map[string]any{"sub": "2"} },
-		"did not log you in": func(p *provider.Provider) { p.Deny = "access_denied" },
+	for _, refused := range []struct {
+		why     string
+		prepare func(*provider.Provider)
+	}{
+		{"did not log you in", func(p *provider.Provider) { p.Deny = "access_denied" }},
+		{"give you no access", func(p *provider.Provider) { p.Deny, p.Claims = "", map[string]any{"sub": "2"} }},
 	} {
-		id.Change(prepare)
+		id.Change(refused.prepare)
 		q := c.open(screen{width: 1280, height: 900})
 		q.navigate(s.at.HTTP + "/")
 		q.until("shown(document.querySelector('#openid'))")
 		q.click("document.querySelector('#openid')")
-		q.until(fmt.Sprintf("/Farm ID.*%[1]s|%[1]s/.test(document.querySelector('#login-fault')?.innerText) && !location.hash", kind))
+		q.until(fmt.Sprintf("/%s/.test(document.querySelector('#login-fault')?.innerText) && !location.hash", refused.why))
 	}
 	if faults := c.takeFaults(); len(faults) > 0 {
 		t.Errorf("%s", strings.Join(faults, "\n"))

@@ -34,7 +34,7 @@ type Provider struct {
 	Forge func(claims map[string]any)
 	// Sign replaces the signing of an ID token; nil is RS256 with the published key.
 	Sign func(claims []byte) string
-	// Deny answers the next log-in with this error, "" for none.
+	// Deny answers each log-in with this error, "" for none.
 	Deny string
 	// NoName leaves the issuer out of answers (RFC 9207), though the provider promises it.
 	NoName bool
