@@ -42,14 +42,12 @@ type Queue interface {
 	// Enqueue adds a message for the job behind the others. It changes nothing while a
 	// message of the job waits or is leased. It is durable on return.
 	Enqueue(ctx context.Context, jobID string) error
-	// Receive leases a message whose job has the highest priority in the ledger. Of these it leases the one that
-	// has been visible the longest, of all messages or, where the back end knows them, of the device that was
-	// served longest ago. A back end whose service keeps the order of arrival looks ahead over some messages only. It hides it for the
-	// visibility time and counts one delivery. It does not wait: an idle queue returns
-	// ErrEmpty.
+	// Receive leases a message whose job has the highest priority in the ledger. Of these it leases one of the
+	// device that was served longest ago, and of its jobs the one that has been visible the longest. It hides the
+	// message for the visibility time and counts one delivery. It does not wait: an idle queue returns ErrEmpty.
 	Receive(ctx context.Context, visibility time.Duration) (Lease, error)
 	// ReceiveAble is Receive among the jobs that the receiver can do. The others keep their deliveries, and stay for
-	// receivers that can do them: a back end whose service keeps the order of arrival hides some for moments.
+	// receivers that can do them.
 	ReceiveAble(ctx context.Context, visibility time.Duration, able Able) (Lease, error)
 	// Has reports whether a message of the job exists, visible or leased.
 	Has(ctx context.Context, jobID string) (bool, error)

@@ -30,6 +30,7 @@ func (q *faultyQueue) happens(rate float64) bool {
 }
 
 func (q *faultyQueue) Enqueue(ctx context.Context, id string) error {
+	q.w.noteAsked(id)
 	switch {
 	case q.happens(q.w.rates.vanish):
 		q.w.faults.add("message lost when sent")

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"cattlecounter/deploy/testkit/queuetest"
 )
 
 var (
@@ -16,6 +18,7 @@ var (
 	stations   = flag.Int("stations", 1300, "number of stations")
 	workers    = flag.Int("workers", 100, "number of workers")
 	faultScale = flag.Float64("faults", 1, "factor on the usual fault rates; 0 for no faults")
+	backEnd    = flag.String("queue", "", "back end of the queue, embedded or azure; both if it is empty")
 	deliveries = flag.Int("deliveries", 20, "deliveries before a job is poisoned")
 )
 
@@ -58,7 +61,7 @@ func tempDir(t *testing.T) string {
 func flagOptions() options {
 	return options{
 		seed: *seed, stations: *stations, large: 500, workers: *workers, lease: 10 * time.Second,
-		deliveries: *deliveries, limit: time.Hour, rates: usualRates.times(*faultScale),
+		deliveries: *deliveries, limit: time.Hour, rates: usualRates.times(*faultScale), backEnd: "embedded",
 	}
 }
 
@@ -73,16 +76,53 @@ func smallOptions() options {
 	return o
 }
 
+// onEachQueue runs test with each back end of the queue that the flags choose.
+func onEachQueue(t *testing.T, test func(t *testing.T, name string)) {
+	for _, name := range []string{"embedded", "azure"} {
+		if *backEnd == "" || *backEnd == name {
+			t.Run(name, func(t *testing.T) { test(t, name) })
+		}
+	}
+}
+
 // Every job ends once, with one result, whatever happens to workers, messages and answers. No job overtakes another
 // one of its station in the queue, and stations take turns.
 func TestSimulation(t *testing.T) {
-	o := flagOptions()
-	if testing.Short() || raceDetector {
-		o = smallOptions()
-	}
-	if v := simulate(t, o); v.doubles+v.lost+v.wrong+v.stuck+v.poisoned+v.overtaken > 0 {
-		t.Errorf("the checks found %+v, want nothing", v)
-	}
+	onEachQueue(t, func(t *testing.T, name string) {
+		o := flagOptions()
+		if testing.Short() || raceDetector || name == "azure" && *backEnd == "" {
+			o = smallOptions()
+		}
+		o.backEnd = name
+		if v := simulate(t, o); v.doubles+v.lost+v.wrong+v.stuck+v.poisoned+v.overtaken > 0 {
+			t.Errorf("the checks found %+v, want nothing", v)
+		}
+	})
+}
+
+// A station with 25 clips, whose first ones come before those of nine others, gets the same share of the workers as each of
+// them while all wait. Without turns it gets everything, and the others wait.
+func TestFairness(t *testing.T) {
+	onEachQueue(t, func(t *testing.T, name string) {
+		for _, c := range []struct {
+			name   string
+			faults float64
+			rules  rules
+			fair   bool
+		}{{"without faults", 0, rules{}, true}, {"with faults", 1, rules{}, true}, {"without turns", 0, rules{turns: true}, false}} {
+			t.Run(c.name, func(t *testing.T) {
+				o := flagOptions()
+				o.backEnd, o.fair, o.without, o.rates, o.workers = name, true, c.rules, usualRates.times(c.faults), rivalWorkers
+				v := simulate(t, o)
+				if v.doubles+v.lost+v.wrong+v.stuck > 0 || c.faults == 0 && c.fair && v.overtaken > 0 {
+					t.Errorf("the checks found %+v, want nothing", v)
+				}
+				if v.jain >= queuetest.Fair != c.fair {
+					t.Errorf("Jain's index of the shares is %.2f, want at least %.1f: %t", v.jain, queuetest.Fair, c.fair)
+				}
+			})
+		}
+	})
 }
 
 // Without a rule of the protocol the same checks find the fault that the rule prevents.

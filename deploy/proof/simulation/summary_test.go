@@ -13,7 +13,11 @@ func (w *world) summary(real time.Duration, v verdict) string {
 	m := w.measure()
 	var b strings.Builder
 	add := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	add("seed %d: %d stations, %d jobs, %d workers, lease %s", w.seed, w.stations, len(w.clips), w.workers, w.lease)
+	add("seed %d: queue %s, %d stations, %d jobs, %d workers, lease %s", w.seed, w.backEnd, len(w.clipsOf), len(w.clips),
+		w.workers, w.lease)
+	if w.fair {
+		add("shares of the stations while all wait: Jain's index %.2f", v.jain)
+	}
 	add("jobs with two ends %d, lost %d, wrong %d, stuck %d, poisoned %d, overtaken %d",
 		v.doubles, v.lost, v.wrong, v.stuck, v.poisoned, v.overtaken)
 	last := quantile(m.ends, 0.99)

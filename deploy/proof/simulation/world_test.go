@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -14,6 +15,8 @@ import (
 	"cattlecounter/cloud/server/intake"
 	"cattlecounter/cloud/store/blob/disk"
 	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/queue"
+	"cattlecounter/cloud/store/queue/azure"
 	"cattlecounter/cloud/store/queue/embedded"
 	"cattlecounter/cloud/worker"
 	"cattlecounter/deploy/testkit/must"
@@ -32,10 +35,12 @@ type options struct {
 	limit      time.Duration // jobs that have not ended this long after the last footage are stuck
 	rates      rates
 	without    rules
+	backEnd    string // "embedded" or "azure", of the queue
+	fair       bool   // few stations with clips at the same time, for fairWorld
 }
 
 // rules names the rules to take out, to show that the checks find it.
-type rules struct{ fence, reconciler, order bool }
+type rules struct{ fence, reconciler, order, turns bool }
 
 const (
 	busyClips      = 20
@@ -57,6 +62,7 @@ type clip struct {
 
 	job         string
 	arrived     time.Time // in the cloud
+	asked       time.Time // first call to send a message to the queue
 	sent        time.Time // its first message to the queue
 	delivered   time.Time // first
 	begun       time.Time // first
@@ -103,6 +109,10 @@ func newWorld(o options) *world {
 		w.clips = append(w.clips, c)
 		w.byID[c.id] = c
 	}
+	if o.fair {
+		w.drawRivals(add)
+		return w
+	}
 	for s := range o.stations {
 		n := 1
 		switch {
@@ -138,7 +148,17 @@ func (w *world) open(t *testing.T, dir string) {
 	var err error
 	w.ledger, err = ledger.Open(t.Context(), filepath.Join(dir, "ledger.db"), ledger.Options{})
 	must.Do(t, err)
-	q, err := embedded.New(t.Context(), w.ledger.DB(), nil)
+	var q queue.Queue
+	switch w.backEnd {
+	case "embedded":
+		q, err = embedded.New(t.Context(), w.ledger.DB(), nil)
+	case "azure":
+		s := newService(w)
+		q, err = azure.New(t.Context(), azure.Options{Account: s.account(), Name: "jobs", DB: w.ledger.DB(),
+			Client: &http.Client{Transport: s}})
+	default:
+		t.Fatalf("no queue is %q", w.backEnd)
+	}
 	must.Do(t, err)
 	w.queue = &faultyQueue{Queue: q, w: w, random: rand.New(rand.NewPCG(w.seed, 1))}
 	w.blobs, err = disk.New(filepath.Join(dir, "blobs"))
@@ -215,7 +235,7 @@ func (w *world) upload(ctx context.Context, c *clip, r *rand.Rand) {
 		var rec ledger.Recorded
 		if err == nil {
 			rec, err = w.ledger.Footage.Record(ctx, ledger.Footage{
-				ID: c.id, Site: "ranch", Device: fmt.Sprint("station-", c.station), Name: "DJI_0001.MP4",
+				ID: c.id, Site: "ranch", Device: w.deviceOf(c), Name: "DJI_0001.MP4",
 				Size: int64(len(content)), SHA256: footage.Sum([]byte(content)), BlobKey: key,
 			})
 		}
@@ -298,6 +318,8 @@ func (w *world) clip(id footage.ID) *clip {
 }
 
 func (w *world) noteSent(job string) { w.noteFirst(job, func(c *clip) *time.Time { return &c.sent }) }
+
+func (w *world) noteAsked(job string) { w.noteFirst(job, func(c *clip) *time.Time { return &c.asked }) }
 
 func (w *world) noteBegun(job string) { w.noteFirst(job, func(c *clip) *time.Time { return &c.begun }) }
 

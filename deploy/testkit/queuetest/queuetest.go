@@ -43,6 +43,8 @@ func Run(t *testing.T, newQueue func(t *testing.T) Fixture) {
 		"canceled":                    canceled,
 		"only what a receiver can do": onlyAble,
 		"far behind others":           farBehind,
+		"devices take turns":          turns,
+		"priority":                    priority,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newQueue(t)) })
 	}
@@ -54,6 +56,7 @@ func Run(t *testing.T, newQueue func(t *testing.T) Fixture) {
 		"decline":                                   decline,
 		"delete":                                    deletes,
 		"another process":                           anotherProcess,
+		"out of turn":                               outOfTurn,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

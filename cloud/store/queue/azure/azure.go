@@ -9,8 +9,9 @@
 // it. A lost message without a holder is detected when messages that were sent after it
 // are delivered.
 //
-// The service keeps the order of arrival. While jobs of different priorities wait, Receive looks ahead over some messages
-// for one of the highest priority, and makes those before it visible again.
+// The service keeps the order of arrival, so the ledger has the order of service: a message that is received stands for
+// the next job in turn. If it was sent for another job, the two jobs change their messages in the ledger, so each still has
+// one. The text of a message names the job that it was sent for.
 package azure
 
 import (
@@ -47,7 +48,7 @@ type Options struct {
 const (
 	tryTimeout = 30 * time.Second
 	noExpiry   = -1 // lifetime of a message; the service's default is 7 days
-	// maxStrays limits the messages that one Receive deletes or hides again.
+	// maxStrays limits the messages that one Receive deletes, hides again or puts back.
 	maxStrays = 32
 	// poisonSuffix ends the name of the queue for poisoned jobs.
 	poisonSuffix = "-poison"
@@ -184,24 +185,21 @@ func (q *Queue) Receive(ctx context.Context, visibility time.Duration) (queue.Le
 }
 
 // ReceiveAble implements queue.Queue. It asks the service for nothing while the ledger knows of no job that waits and that
-// the receiver can do. Otherwise it passes over at most maxStrays messages of other jobs, which are behind the rest then.
+// the receiver can do.
 func (q *Queue) ReceiveAble(ctx context.Context, visibility time.Duration, able queue.Able) (queue.Lease, error) {
 	if err := queue.CheckVisibility(visibility); err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
 	}
-	// Checked first: without the ledger, a received message would only be hidden.
-	if err := q.tickets.check(ctx); err != nil {
-		return nil, fmt.Errorf("receive: %w", err)
-	}
-	top, waits, err := q.tickets.topPriority(ctx, q.now(), able)
+	// Read first: without the ledger, a received message would only be hidden.
+	waits, err := q.tickets.waits(ctx, q.now(), able)
 	if err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
 	}
 	if able.Some && !waits {
 		return nil, queue.ErrEmpty
 	}
-	l := lookahead{q: q, top: top, able: able, visibility: visibility}
-	defer l.putBack(ctx)
+	var spare []*azqueue.DequeuedMessage
+	defer func() { q.putBack(ctx, spare, visibility) }()
 	for range maxStrays {
 		got, err := q.dequeue(ctx, visibility)
 		if err != nil {
@@ -210,16 +208,32 @@ func (q *Queue) ReceiveAble(ctx context.Context, visibility time.Duration, able 
 		if got == nil {
 			break
 		}
-		if aside, err := l.setAside(ctx, got); err != nil {
+		l, u, err := q.leaseNext(ctx, got, visibility, able)
+		switch {
+		case err != nil:
 			return nil, fmt.Errorf("receive: %w", err)
-		} else if aside {
-			continue
-		}
-		if lease, err := q.leaseMessage(ctx, got, visibility); err != nil || lease != nil {
-			return lease, err
+		case u == useLease:
+			return l, nil
+		case u == useSpare:
+			spare = append(spare, got)
 		}
 	}
-	return l.best(ctx)
+	return nil, queue.ErrEmpty
+}
+
+// putBack makes messages visible again that are of no use for this receiver: another one was faster. What fails is visible
+// after its visibility time.
+func (q *Queue) putBack(ctx context.Context, messages []*azqueue.DequeuedMessage, visibility time.Duration) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tryTimeout)
+	defer cancel()
+	for _, m := range messages {
+		_, err := q.client.UpdateMessage(ctx, *m.MessageID, *m.PopReceipt, *m.MessageText,
+			&azqueue.UpdateMessageOptions{VisibilityTimeout: seconds(0)})
+		if err != nil && !messageGone(err) {
+			q.log.Warn("message not put back; it is visible again after its time", "message", *m.MessageID, "after",
+				visibility, "err", azstorage.Explain(ctx, err))
+		}
+	}
 }
 
 // dequeue receives the next message of the service, nil when there is none.
@@ -234,32 +248,28 @@ func (q *Queue) dequeue(ctx context.Context, visibility time.Duration) (got *azq
 	return got, err
 }
 
-// leaseMessage returns a lease of a received message. It returns nil for a stray and for
-// a message whose holder still works on it.
-func (q *Queue) leaseMessage(ctx context.Context, m *azqueue.DequeuedMessage,
-	visibility time.Duration) (queue.Lease, error) {
+// leaseNext leases the next job in turn by a received message. It deletes a stray, and hides a message whose holder still
+// works on it. The lease is only for useLease.
+func (q *Queue) leaseNext(ctx context.Context, m *azqueue.DequeuedMessage, visibility time.Duration,
+	able queue.Able) (*lease, use, error) {
+	l := &lease{q: q, message: *m.MessageID, receipt: *m.PopReceipt, id: newLease()}
 	b, err := parseBody(*m.MessageText)
-	l := &lease{q: q, job: b.Job, message: *m.MessageID, receipt: *m.PopReceipt, id: newLease()}
 	if err != nil {
 		q.log.Warn("message without a job deleted", "message", l.message, "err", err)
-		return nil, q.deleteStray(ctx, l)
+		return nil, useStray, q.deleteStray(ctx, l)
 	}
-	mine, err := q.tickets.recordDelivery(ctx, l, q.now(), visibility)
+	u, until, err := q.tickets.claim(ctx, l, b.Job, q.now(), visibility, able)
 	if err != nil {
-		return nil, err
+		return nil, u, err
 	}
-	if mine {
-		return l, nil
+	switch u {
+	case useHeld:
+		err = q.hideAgain(ctx, l, until.Sub(q.now()))
+	case useStray:
+		q.log.Info("stray message deleted: its job has another message or has ended", "message", l.message, "job", l.job)
+		err = q.deleteStray(ctx, l)
 	}
-	counts, until, err := q.tickets.heldUntil(ctx, l)
-	if err != nil {
-		return nil, err
-	}
-	if counts {
-		return nil, q.hideAgain(ctx, l, until.Sub(q.now()))
-	}
-	q.log.Info("stray message deleted: its job has another message or has ended", "message", l.message, "job", l.job)
-	return nil, q.deleteStray(ctx, l)
+	return l, u, err
 }
 
 // deleteStray deletes a stray.

@@ -125,11 +125,11 @@ func TestDeliveriesOfALostMessageCount(t *testing.T) {
 	}
 }
 
-// A single lost message is detected when shiftedClock messages were delivered, and not before it
-// is overdue.
+// A single lost message is detected when later messages were delivered, and not before it is overdue. The job that it was
+// sent for is served in its turn, by the message of the next one, which is without one then.
 func TestLostMessageIsDetected(t *testing.T) {
 	q, clock := fresh(t)
-	for _, j := range []string{"lost", "other", "last"} {
+	for _, j := range []string{"other", "lost", "last"} {
 		must.Do(t, q.Enqueue(t.Context(), j))
 	}
 	r, err := q.client.DequeueMessage(t.Context(), nil)
@@ -144,8 +144,8 @@ func TestLostMessageIsDetected(t *testing.T) {
 	must.Do(t, q.Enqueue(t.Context(), "lost"))
 	has(t, q, "lost", true)
 	must.Do(t, other.Delete(t.Context()))
+	receive(t, q, "lost") // it has kept its place
 	receive(t, q, "last")
-	receive(t, q, "lost")
 }
 
 // A released message is not taken for lost, even when many messages are delivered before

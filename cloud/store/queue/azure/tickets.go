@@ -36,15 +36,6 @@ func openTickets(ctx context.Context, db *database.DB) (*tickets, error) {
 	return &tickets{db}, nil
 }
 
-// check returns an error when tickets cannot be read.
-func (ts *tickets) check(ctx context.Context) error {
-	var n int64
-	if err := ts.db.Read().QueryRowContext(ctx, `SELECT n FROM queue_mark`).Scan(&n); err != nil {
-		return fmt.Errorf("queue tickets: %w", database.Classify(err))
-	}
-	return nil
-}
-
 // lost is a condition on a ticket t: its message does not exist any more. No process
 // holds the message, and either the queue is empty ($2) or the message is overdue (since
 // before $3) and a message was delivered that was sent after it. A released message is
@@ -59,45 +50,29 @@ func (ts *tickets) lostArgs(now time.Time, empty bool) []any {
 // ticketJobs are tickets with their jobs and footage, which are NULL where the ledger does not know the job.
 const ticketJobs = `queue_ticket t LEFT JOIN job j ON j.id = t.job LEFT JOIN footage f ON f.id = j.footage`
 
-// topPriority returns the highest priority of the jobs whose messages wait and that a receiver can do. waits is false
-// without any. A job that the ledger does not know has priority 0.
-func (ts *tickets) topPriority(ctx context.Context, now time.Time, able queue.Able) (top int, waits bool, err error) {
+// waits reports whether a job waits that a receiver can do.
+func (ts *tickets) waits(ctx context.Context, now time.Time, able queue.Able) (waits bool, err error) {
 	where, args := able.Where([]any{now.UnixMicro()})
 	if where != "" {
 		where = ` AND ` + where
 	}
-	var n int
-	err = ts.db.Read().QueryRowContext(ctx, `SELECT COALESCE(MAX(COALESCE(j.priority, 0)), 0), COUNT(*) FROM `+ticketJobs+`
-		WHERE t.hidden <= $1`+where, args...).Scan(&top, &n)
+	err = ts.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+ticketJobs+` WHERE t.hidden <= $1`+where+`)`,
+		args...).Scan(&waits)
 	if err != nil {
-		return 0, false, fmt.Errorf("queue tickets: %w", database.Classify(err))
+		return false, fmt.Errorf("queue tickets: %w", database.Classify(err))
 	}
-	return top, n > 0, nil
-}
-
-// priority returns the priority of a job that has a ticket, and whether a receiver can do it. known is false for other jobs.
-func (ts *tickets) priority(ctx context.Context, job string, able queue.Able) (n int, can, known bool, err error) {
-	where, args := able.Where([]any{job})
-	if where == "" {
-		where = `1 = 1`
-	}
-	err = ts.db.Read().QueryRowContext(ctx, `SELECT COALESCE(j.priority, 0), CASE WHEN `+where+` THEN 1 ELSE 0 END
-		FROM `+ticketJobs+` WHERE t.job = $1`, args...).Scan(&n, &can)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, true, false, nil
-	}
-	if err != nil {
-		return 0, false, false, fmt.Errorf("ticket of job %s: %w", job, database.Classify(err))
-	}
-	return n, can, true, nil
+	return waits, nil
 }
 
 // issue creates a ticket, or renews one whose message is lost. needed is false when the
-// job has a valid message. Otherwise n is the number of the ticket.
+// job has a valid message. Otherwise n is the number of the message. A job keeps its place.
 func (ts *tickets) issue(ctx context.Context, job string, now time.Time, empty bool) (n int64, needed bool, err error) {
 	err = ts.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `INSERT INTO queue_ticket AS t (job, message, n, sent, lease, hidden)
-			VALUES ($4, '', (SELECT MAX(n) + 1 FROM (SELECT n FROM queue_ticket UNION ALL SELECT n FROM queue_mark) AS given), $1, '', 0)
+		return tx.QueryRowContext(ctx, `INSERT INTO queue_ticket AS t (job, message, n, sent, lease, hidden, waits, place, owner)
+			SELECT CAST($4 AS TEXT), '', next.n, CAST($1 AS BIGINT), '', 0, CAST($1 AS BIGINT), next.n, COALESCE((SELECT f.device FROM job j JOIN footage f ON f.id = j.footage
+				WHERE j.id = $4), '')
+			FROM (SELECT MAX(n) + 1 AS n FROM (SELECT n FROM queue_ticket UNION ALL SELECT n FROM queue_mark) AS given) AS next
+			WHERE 1 = 1
 			ON CONFLICT (job) DO UPDATE SET message = '', n = excluded.n, sent = excluded.sent, lease = '', hidden = 0 WHERE `+
 			lost+`
 			RETURNING n`, append(ts.lostArgs(now, empty), job)...).Scan(&n)
@@ -132,43 +107,6 @@ func (ts *tickets) exists(ctx context.Context, job string, now time.Time, empty 
 	return good, nil
 }
 
-// recordDelivery records the receipt of a message and sets the number of deliveries in
-// the lease. It reports whether the message is valid and no other process holds it.
-func (ts *tickets) recordDelivery(ctx context.Context, l *lease, now time.Time, visibility time.Duration) (bool,
-	error) {
-	var n, sent int64
-	err := ts.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, `UPDATE queue_ticket SET message = $1, lease = $2, hidden = $3, deliveries = deliveries + 1
-			WHERE job = $4 AND (message = $1 OR message = '') AND (lease = '' OR hidden <= $5) RETURNING n, sent, deliveries`,
-			l.message, l.id, now.Add(visibility).UnixMicro(), l.job, now.UnixMicro()).Scan(&n, &sent, &l.deliveries)
-		if err == nil {
-			_, err = tx.ExecContext(ctx, `UPDATE queue_mark SET n = $1, sent = $2 WHERE n < $1`, n, sent)
-		}
-		return err
-	})
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("ticket of job %s: %w", l.job, database.Classify(err))
-	}
-	return true, nil
-}
-
-// heldUntil reports whether the message is the valid one and until when it is hidden.
-func (ts *tickets) heldUntil(ctx context.Context, l *lease) (counts bool, until time.Time, err error) {
-	var hidden int64
-	err = ts.db.Read().QueryRowContext(ctx, `SELECT hidden FROM queue_ticket WHERE job = $1 AND message = $2`, l.job,
-		l.message).Scan(&hidden)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return false, time.Time{}, nil
-	case err != nil:
-		return false, time.Time{}, fmt.Errorf("ticket of job %s: %w", l.job, database.Classify(err))
-	}
-	return true, time.UnixMicro(hidden), nil
-}
-
 // forgetMessages records that the queue lost all messages. When it is called too late,
 // some jobs get a second message, and one of the two is a stray.
 func (ts *tickets) forgetMessages(ctx context.Context) error {
@@ -181,7 +119,7 @@ func (ts *tickets) forgetMessages(ctx context.Context) error {
 // setHolder records who holds the message from now on and until when it is hidden. The
 // holder "" means that no process holds it.
 func (ts *tickets) setHolder(ctx context.Context, l *lease, holder string, hidden time.Time) error {
-	return ts.execOne(ctx, `UPDATE queue_ticket SET lease = $1, hidden = $2 WHERE job = $3 AND lease = $4`, holder,
+	return ts.execOne(ctx, `UPDATE queue_ticket SET lease = $1, hidden = $2, waits = $2 WHERE job = $3 AND lease = $4`, holder,
 		hidden.UnixMicro(), l.job, l.id)
 }
 

@@ -1,0 +1,136 @@
+package azure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azqueue/v2"
+
+	"cattlecounter/cloud/store/ledger"
+	"cattlecounter/cloud/store/queue"
+	"cattlecounter/deploy/testkit/azurite"
+	"cattlecounter/deploy/testkit/must"
+	"cattlecounter/shared/footage"
+)
+
+// placed is a queue and the path of its ledger.
+type placed struct {
+	*Queue
+	path string
+}
+
+// devices is a queue with two jobs of one device before one of another, so that the second message that is received stands
+// for the third job.
+func devices(t *testing.T) (q placed, clock *shiftedClock, way *line, jobs []string) {
+	t.Helper()
+	azurite.Get(t)
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := openLedger(t, path)
+	clock, way = &shiftedClock{}, &line{}
+	q = placed{openWithClient(t, path, name(), clock.now, &http.Client{Transport: way}), path}
+	for i, device := range []string{"dock-1", "dock-1", "dock-2"} {
+		id := fmt.Sprint("f-", i)
+		rec := must.Get(l.Footage.Record(t.Context(), ledger.Footage{ID: footage.ID(id), Site: "north", Device: device,
+			Name: id + ".mp4", Size: 1, SHA256: footage.Sum([]byte(id)), BlobKey: "k/" + id}))(t)
+		must.Do(t, q.Enqueue(t.Context(), rec.Job.ID))
+		jobs = append(jobs, rec.Job.ID)
+	}
+	return q, clock, way, jobs
+}
+
+// wantDrained receives and deletes jobs until all of want came, by their deliveries. It asks until the service shows the
+// messages by its own clock. No message may be left then but those of held jobs.
+func wantDrained(t *testing.T, q *Queue, want map[string]int, held int) {
+	t.Helper()
+	got := map[string]int{}
+	for len(got) < len(want) {
+		l, err := q.Receive(t.Context(), time.Minute)
+		if errors.Is(err, queue.ErrEmpty) {
+			continue
+		}
+		must.Do(t, err)
+		got[l.Job()] = l.Deliveries()
+		must.Do(t, l.Delete(t.Context()))
+	}
+	if n, err := q.Len(t.Context()); err != nil || n != held || !maps.Equal(got, want) {
+		t.Errorf("received %v, want %v; %d messages are left, want %d, %v", got, want, n, held, err)
+	}
+}
+
+// A receiver that dies between the message and the decision of the ledger delays one message, and no job in particular:
+// the others still come in their turn.
+func TestReceiverDiesBeforeTheLedger(t *testing.T) {
+	t.Parallel()
+	q, _, way, jobs := devices(t)
+	ctx, die := context.WithCancel(t.Context())
+	way.after = func(r *http.Request) error {
+		if r.Method == http.MethodGet && r.URL.Query().Get("visibilitytimeout") != "" {
+			die()
+		}
+		return nil
+	}
+	if _, err := q.Receive(ctx, 2*time.Second); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	way.after = nil
+	must.Do(t, receive(t, q.Queue, jobs[0]).Delete(t.Context()))
+	must.Do(t, receive(t, q.Queue, jobs[2]).Delete(t.Context()))
+	has(t, q.Queue, jobs[1], true)
+	wantDrained(t, q.Queue, map[string]int{jobs[1]: 1}, 0)
+}
+
+// A lost message costs the job that has it at last. Its ticket shows the loss as without turns.
+func TestLostMessageAfterAChange(t *testing.T) {
+	t.Parallel()
+	q, clock, _, jobs := devices(t)
+	must.Do(t, receive(t, q.Queue, jobs[0]).Delete(t.Context()))
+	must.Do(t, receive(t, q.Queue, jobs[2]).Delete(t.Context())) // job 1 now has the message that was sent for job 2
+	_, err := q.client.ClearMessages(t.Context(), nil)
+	must.Do(t, err)
+	clock.by.Store(int64(overdue + time.Minute))
+	has(t, q.Queue, jobs[1], false)
+	must.Do(t, q.Enqueue(t.Context(), jobs[1]))
+	wantDrained(t, q.Queue, map[string]int{jobs[1]: 1}, 0)
+}
+
+// A holder that was paused beyond its lease, and whose job has another message now, can do nothing to either.
+func TestPausedHolderAfterAChange(t *testing.T) {
+	t.Parallel()
+	q, clock, _, jobs := devices(t)
+	paused := must.Get(q.Receive(t.Context(), time.Second))(t) // of job 0
+	clock.by.Store(int64(time.Minute))                         // its lease has ended by the ledger's clock
+	must.Get(openLedger(t, q.path).Jobs.Prioritise(t.Context(), jobs[0], 1))(t)
+	first := must.Get(q.Receive(t.Context(), time.Minute))(t) // with the message of job 1, which gets that of the paused one
+	if first.Job() != jobs[0] || first.Deliveries() != 2 {
+		t.Fatalf("received %s with delivery %d, want %s with 2", first.Job(), first.Deliveries(), jobs[0])
+	}
+	must.FailWith(t, paused.Renew(t.Context(), time.Minute), queue.ErrLeaseLost)
+	must.FailWith(t, paused.Release(t.Context(), 0), queue.ErrLeaseLost)
+	must.FailWith(t, paused.Delete(t.Context()), queue.ErrLeaseLost)
+	must.Do(t, first.Renew(t.Context(), time.Minute))
+	wantDrained(t, q.Queue, map[string]int{jobs[1]: 1, jobs[2]: 1}, 1)
+	must.Do(t, first.Delete(t.Context()))
+	wantDrained(t, q.Queue, nil, 0)
+}
+
+// A message is put back when the receiver can do none of the jobs that wait, for another one was faster.
+func TestSpareMessage(t *testing.T) {
+	t.Parallel()
+	q, _, _, jobs := devices(t)
+	var got []*azqueue.DequeuedMessage
+	for range jobs {
+		m := must.Get(q.dequeue(t.Context(), time.Minute))(t)
+		if _, u, err := q.leaseNext(t.Context(), m, time.Minute, queue.Able{Some: true}); err != nil || u != useSpare {
+			t.Fatal(u, err)
+		}
+		got = append(got, m)
+	}
+	q.putBack(t.Context(), got, time.Minute)
+	wantDrained(t, q.Queue, map[string]int{jobs[0]: 1, jobs[1]: 1, jobs[2]: 1}, 0)
+}
