@@ -54,7 +54,12 @@ func rules(t *testing.T) []rule {
 
 // TestMetricsExist compares every metric of the rules and of the board with what a running server has.
 func TestMetricsExist(t *testing.T) {
-	known := append(scrape(t), sometimes...)
+	known := slices.Clone(sometimes)
+	for line := range strings.Lines(scrape(t)) {
+		if f := strings.Fields(line); len(f) == 4 && f[1] == "TYPE" {
+			known = append(known, f[2])
+		}
+	}
 	used := map[string]string{} // expression → where
 	for _, r := range rules(t) {
 		used[r.Expr] = "rules.yml: " + r.Alert + r.Record
@@ -101,8 +106,8 @@ func board(t *testing.T) []panel {
 	return v.Panels
 }
 
-// scrape starts a server with a broker and returns the names of its metrics.
-func scrape(t *testing.T) []string {
+// scrape starts a server with a broker and returns its metrics.
+func scrape(t *testing.T) string {
 	t.Helper()
 	cfg := config.Default()
 	cfg.Data, cfg.HTTP.Listen, cfg.MQTT.EmbeddedListen = t.TempDir(), "127.0.0.1:0", "127.0.0.1:0"
@@ -152,13 +157,7 @@ func scrape(t *testing.T) []string {
 		return string(text)
 	}
 	get(at.HTTP + "/api/v1/jobs") // counters with labels begin with the first request
-	var names []string
-	for line := range strings.Lines(get(at.Metrics + "/metrics")) {
-		if f := strings.Fields(line); len(f) == 4 && f[1] == "TYPE" {
-			names = append(names, f[2])
-		}
-	}
-	return names
+	return get(at.Metrics + "/metrics")
 }
 
 // TestAlertsHaveRunbooks checks severity, runbook and test of every alert.
@@ -197,8 +196,9 @@ func TestAlertsHaveRunbooks(t *testing.T) {
 	}
 }
 
-// TestRules runs promtool. Without it the test is skipped, except in CI.
-func TestRules(t *testing.T) {
+// promtool returns a command of promtool. Without it the test is skipped, except in CI.
+func promtool(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
 	program, err := exec.LookPath("promtool")
 	if err != nil {
 		program, err = exec.LookPath("../../build/tools/promtool")
@@ -206,9 +206,58 @@ func TestRules(t *testing.T) {
 	if err != nil {
 		testserver.SkipOrFail(t, fmt.Errorf("promtool (deploy/setup/setup.sh test): %w", testserver.ErrNotInstalled))
 	}
+	return exec.CommandContext(t.Context(), program, args...)
+}
+
+// TestRules has promtool check and test the rules, and check the configuration of Prometheus.
+func TestRules(t *testing.T) {
 	for _, args := range [][]string{{"check", "rules", "rules.yml"}, {"test", "rules", "rules_test.yml"}, {"check", "config", "prometheus.yml"}} {
-		if out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput(); err != nil {
+		if out, err := promtool(t, args...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %v: %v\n%s", args, err, out)
 		}
+	}
+}
+
+// TestBoardQueriesParse has promtool read each query of the board as the expression of a rule.
+func TestBoardQueriesParse(t *testing.T) {
+	type record struct {
+		Record string `yaml:"record"`
+		Expr   string `yaml:"expr"`
+	}
+	var records []record
+	variables := strings.NewReplacer("$__rate_interval", "5m", "$__interval", "1m", "$__range", "1h")
+	for _, p := range board(t) {
+		for _, q := range p.Targets {
+			expr := variables.Replace(q.Expr)
+			if strings.Contains(expr, "$") {
+				t.Errorf("%s: a variable in %q that this test does not know", p.Title, q.Expr)
+				continue
+			}
+			records = append(records, record{fmt.Sprintf("board:query:%d", len(records)), expr})
+		}
+	}
+	type group struct {
+		Name  string   `yaml:"name"`
+		Rules []record `yaml:"rules"`
+	}
+	text, err := yaml.Marshal(map[string]any{"groups": []group{{"board", records}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "board.yml")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := promtool(t, "check", "rules", file).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s\n%s", err, out, text)
+	}
+}
+
+// TestMetricsKeepConventions has promtool check names, units, types and help of the metrics of a running server.
+func TestMetricsKeepConventions(t *testing.T) {
+	check := promtool(t, "check", "metrics")
+	check.Stdin = strings.NewReader(scrape(t))
+	if out, err := check.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
