@@ -7,7 +7,7 @@
 #   deploy.sh scan            fail on known vulnerabilities in the pushed images that have a fix
 #   deploy.sh release         API into the slot "next", health, swap; then the workers; smoke test; back on a failure
 #   deploy.sh smoke URL       upload a clip and wait for its count (SMOKE_TOKEN, SMOKE_CLIP, SMOKE_COUNT)
-#   deploy.sh back            the versions of before
+#   deploy.sh back            the versions of before; refused if the release changed the ledger, because these refuse it
 #
 # Settings: RESOURCE_GROUP, ENVIRONMENT (a file environments/NAME.bicepparam), REGISTRY (its name), VERSION; LOCATION
 # (default westeurope). No password is stored: az and the registry are reached by the identity of the workflow.
@@ -37,6 +37,27 @@ infrastructure() {
 	say "resources are in place; outputs are in $out/outputs.json"
 }
 
+# ledger names what the ledger is like with this version: programs refuse the ledger of a newer one.
+ledger() { find cloud/store -path '*/migrations/*.sql' | LC_ALL=C sort | sha256sum | cut -c1-16; }
+
+# ledger_of IMAGE: the same of an image, empty if it does not say.
+ledger_of() {
+	docker buildx imagetools inspect "$1" --format '{{json .Image}}' | python3 -c 'import json, sys
+def find(v):
+    if isinstance(v, dict):
+        return v.get("cattlecounter.ledger") or next(filter(None, map(find, v.values())), "")
+    return next(filter(None, map(find, v)), "") if isinstance(v, list) else ""
+print(find(json.load(sys.stdin)))'
+}
+
+# stays_changed is true if going back would end in programs that refuse the ledger; it says what to do.
+stays_changed() {
+	[ -e "$out/ledger.changed" ] || return 1
+	say "NOT GOING BACK: the new version may have changed the ledger, and the programs of before refuse a changed one"
+	say "mend the new version and release it, or stop everything and restore the database to $(cat "$out/ledger.changed")"
+	say "(az postgres flexible-server restore), remove $out/ledger.changed, and run: deploy/azure/deploy.sh back"
+}
+
 images() {
 	need REGISTRY VERSION
 	az acr login --name "$REGISTRY"
@@ -47,7 +68,7 @@ images() {
 		[ "$program" != edge-agent ] || platforms=linux/amd64,linux/arm64,linux/arm/v7
 		docker buildx build --file "deploy/docker/$program.Dockerfile" --platform "$platforms" --pull --push \
 			--provenance mode=max --sbom true --build-arg VERSION="$VERSION" --build-arg REVISION="$(git rev-parse HEAD)" \
-			--build-arg COMMITTED="$(git log -1 --format=%cI)" --metadata-file "$out/$program.json" \
+			--build-arg COMMITTED="$(git log -1 --format=%cI)" --label "cattlecounter.ledger=$(ledger)" --metadata-file "$out/$program.json" \
 			--tag "$host/cattlecounter/$program:$VERSION" .
 		digest=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["containerimage.digest"])' "$out/$program.json")
 		cosign sign --yes "$host/cattlecounter/$program@$digest"
@@ -88,23 +109,33 @@ healthy() {
 }
 
 release() {
-	need RESOURCE_GROUP WEB_APP WORKER_APP
+	need RESOURCE_GROUP REGISTRY WEB_APP WORKER_APP
+	local old new
 	# shellcheck disable=SC1091 # made by the step "images"
 	. "$out/images.env"
 	az containerapp show --resource-group "$RESOURCE_GROUP" --name "$WORKER_APP" \
 		--query 'properties.template.containers[0].image' --output tsv >"$out/worker.before"
+	az acr login --name "$REGISTRY"
+	new=$(ledger_of "$WORKER")
+	old=$(ledger_of "$(cat "$out/worker.before")") || old=
+	rm -f "$out/ledger.changed"
+	if [ -z "$old" ] || [ "$old" != "$new" ]; then
+		date -u +%Y-%m-%dT%H:%M:%SZ >"$out/ledger.changed"
+		say "this version may change the ledger: after that only a restored database leads back"
+	fi
 	az webapp config container set --resource-group "$RESOURCE_GROUP" --name "$WEB_APP" --slot next \
 		--container-image-name "$CLOUD_API" --output none
 	az webapp restart --resource-group "$RESOURCE_GROUP" --name "$WEB_APP" --slot next
 	if ! healthy "https://$WEB_APP-next.azurewebsites.net"; then
-		say "the new version is not ready in the slot; nothing was changed for users"
+		say "the new version is not ready in the slot; users have the one of before"
+		stays_changed || true
 		return 1
 	fi
 	az webapp deployment slot swap --resource-group "$RESOURCE_GROUP" --name "$WEB_APP" --slot next --target-slot production
 	touch "$out/swapped"
 	if ! { az containerapp update --resource-group "$RESOURCE_GROUP" --name "$WORKER_APP" --image "$WORKER" --output none &&
 		healthy "https://$WEB_APP.azurewebsites.net" && smoke "https://$WEB_APP.azurewebsites.net"; }; then
-		back
+		stays_changed || back
 		return 1
 	fi
 	say "version ${VERSION:-} runs"
@@ -112,13 +143,14 @@ release() {
 
 back() {
 	need RESOURCE_GROUP WEB_APP WORKER_APP
+	! stays_changed || return 1
 	say "going back to the version of before"
 	if [ -e "$out/swapped" ]; then
 		az webapp deployment slot swap --resource-group "$RESOURCE_GROUP" --name "$WEB_APP" --slot next --target-slot production
 		rm "$out/swapped"
 	fi
 	az containerapp update --resource-group "$RESOURCE_GROUP" --name "$WORKER_APP" --image "$(cat "$out/worker.before")" --output none
-	say "the version of before runs again; the ledger's schema stays migrated"
+	say "the version of before runs again"
 }
 
 smoke() {
@@ -129,5 +161,5 @@ smoke() {
 case ${1:-} in
 check | infrastructure | images | scan | release | back) "$1" ;;
 smoke) smoke "${2:?the address of the API}" ;;
-*) sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

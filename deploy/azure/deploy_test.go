@@ -26,6 +26,8 @@ for word in $FAILING; do
 done
 case "$name $*" in
 *"containerapp show"*) echo registry/worker:before ;;
+*"imagetools inspect registry/worker:before"*) echo "{\"config\":{\"Labels\":{$LABELBEFORE}}}" ;;
+*"imagetools inspect"*) echo '{"config":{"Labels":{"a":"b","cattlecounter.ledger":"new"}}}' ;;
 *"--metadata-file"*)
 	while [ "$1" != --metadata-file ]; do shift; done
 	echo '{"containerimage.digest":"sha256:abc"}' >"$2" ;;
@@ -57,7 +59,7 @@ func newStage(t *testing.T, environ ...string) *stage {
 	write("deploy/azure/smoke.sh", fake)
 	s.env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "STAGE="+s.root, "HEALTH_TRIES=2", "HEALTH_PAUSE=0",
 		"RESOURCE_GROUP=group", "ENVIRONMENT=test", "REGISTRY=herd", "VERSION=1.2.3", "WEB_APP=api", "WORKER_APP=worker",
-		"SMOKE_TOKEN=cc_secret", "SMOKE_CLIP=clip.mp4", "SMOKE_COUNT=12", "FAILING=")
+		"SMOKE_TOKEN=cc_secret", "SMOKE_CLIP=clip.mp4", "SMOKE_COUNT=12", "FAILING=", `LABELBEFORE="cattlecounter.ledger":"new"`)
 	s.env = append(s.env, environ...)
 	return s
 }
@@ -119,6 +121,70 @@ func TestDeployReleases(t *testing.T) {
 	}
 	if strings.Contains(strings.Join(calls, "\n"), "cc_secret") {
 		t.Error("the token is in the arguments of a program")
+	}
+}
+
+// Programs of before refuse a ledger that the new version has changed, so there is no way back by itself. An image that
+// does not name its ledger may have another one.
+func TestDeployKeepsAChangedLedger(t *testing.T) {
+	for name, label := range map[string]string{"another": `"cattlecounter.ledger":"old"`, "unknown": ""} {
+		for _, failing := range []string{"api-next.azurewebsites", "smoke.sh"} {
+			t.Run(name+" "+failing, func(t *testing.T) {
+				s := newStage(t, "FAILING="+failing, "LABELBEFORE="+label)
+				s.must("images")
+				s.calls()
+				out, err := s.run("release")
+				if err == nil || !strings.Contains(out, "NOT GOING BACK") || !strings.Contains(out, "restore the database to 20") {
+					t.Errorf("%v\n%s", err, out)
+				}
+				calls := strings.Join(s.calls(), "\n")
+				if n := strings.Count(calls, "slot swap"); n > 1 || strings.Contains(calls, "--image registry/worker:before") {
+					t.Errorf("it went back:\n%s", calls)
+				}
+				if out, err := s.run("back"); err == nil || !strings.Contains(out, "NOT GOING BACK") {
+					t.Errorf("back by hand: %v\n%s", err, out)
+				}
+				// After the database was restored, a person removes the mark.
+				if err := os.Remove(filepath.Join(s.root, "build/deploy/ledger.changed")); err != nil {
+					t.Fatal(err)
+				}
+				s.must("back")
+			})
+		}
+	}
+}
+
+// The image names the ledger of its version, and another migration makes another name.
+func TestImagesNameTheirLedger(t *testing.T) {
+	s := newStage(t)
+	label := func() string {
+		t.Helper()
+		s.must("images")
+		calls := strings.Join(s.calls(), "\n")
+		_, rest, found := strings.Cut(calls, "--label cattlecounter.ledger=")
+		if !found {
+			t.Fatalf("no label:\n%s", calls)
+		}
+		return strings.Fields(rest)[0]
+	}
+	migration := func(name string) {
+		t.Helper()
+		at := filepath.Join(s.root, "cloud/store/ledger/migrations", name)
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(at, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	migration("00001_begin.sql")
+	first := label()
+	if again := label(); again != first {
+		t.Errorf("the same migrations have the names %s and %s", first, again)
+	}
+	migration("00002_more.sql")
+	if second := label(); second == first {
+		t.Errorf("another migration has the same name %s", first)
 	}
 }
 
