@@ -57,7 +57,7 @@ test: ## set up, then run every Go test: unit, race, contracts, end to end
 	@deploy/setup/setup.sh test
 	$(GO_TEST) -race -p 4 -timeout 15m $$(go list -tags $(TAGS) $(RACE) | grep -vxF "$$(go list -tags $(TAGS) $(LONG) $(PURE) $(PAGE))")
 	$(GO_TEST) -race -timeout 15m -skip '^TestPage' $(PAGE)
-	CATTLE_BROWSER=required $(GO_TEST) -timeout 15m -run '^TestPage' $(PAGE)
+	CATTLE_BROWSER=required $(GO_TEST) -timeout 40m -run '^TestPage' $(PAGE)
 	$(GO_TEST) -race -short -timeout 15m $(LONG)
 	$(GO_TEST) -count=1 -p 3 -parallel 8 -timeout 15m $(LONG) $(PURE) $$(go list -tags $(TAGS) ./deploy/... | grep -vE '/deploy/(testkit|proof)')
 	CGO_ENABLED=0 GOARCH=386 go test -short -timeout 10m ./edge/spool

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
-
 	"cattlecounter/cloud/config"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/deploy/testkit/port"
@@ -25,8 +23,7 @@ func TestPageInBrowser(t *testing.T) {
 	at := port.Free(t) // the server comes back there
 	s := serve(t, func(cfg *config.Config) { cfg.HTTP.Listen = at })
 	token := s.addDevice("boss", ledger.RoleOperator)
-	startPretender(t, s.cfg)
-	w := &walk{t: t, chrome: c, server: s, token: token, dir: t.TempDir()}
+	w := &walk{t: t, chrome: c, server: s, worker: startPretender(t, s.cfg), token: token, dir: t.TempDir()}
 	w.page = c.open(screen{width: 1280, height: 900})
 	for _, step := range []struct {
 		name string
@@ -81,6 +78,7 @@ type walk struct {
 	t      *testing.T
 	chrome *chrome
 	server *running
+	worker *pretender
 	page   *tab
 	token  string
 	dir    string // holds the files that are chosen
@@ -159,10 +157,14 @@ func (w *walk) tokenFromAddress() {
 func (w *walk) progressMoves() {
 	w.page.choose(w.video(videoName, body()), w.file("notes.mp4", []byte("these are my notes")))
 	w.page.until(fmt.Sprintf("inRow(%q, '[data-state=processing]')", videoName))
-	bar := fmt.Sprintf("inRow(%q, 'progress')", videoName)
-	begun := value[float64](w.page, bar+".value")
-	w.page.until(fmt.Sprintf("((e) => e && !e.hidden && e.value > %v)(%s)", begun, bar))
+	moves := func(from, to float64) {
+		w.page.until(fmt.Sprintf("((e) => e && !e.hidden && e.value > %v && e.value < %v)(inRow(%q, 'progress'))", from, to, videoName))
+	}
+	moves(33, 50)
+	close(w.worker.third)
+	moves(66, 100)
 	w.page.shot("progress-1280")
+	close(w.worker.twoThirds)
 }
 
 func (w *walk) refusal() {
@@ -221,9 +223,7 @@ func (w *walk) selects() {
 	if left, want := (box[4]-box[0])/box[2], 336.0/640; left < want-0.02 || left > want+0.02 {
 		w.t.Errorf("the outline begins at %.3f of the width of the video, want %.3f", left, want)
 	}
-	value[bool](w.page, "(document.querySelector('.film-box').scrollIntoView({block: 'center', behavior: 'instant'}), true)")
-	box = value[[]float64](w.page, "((b) => [b.left, b.top, b.width, b.height])(document.querySelector('.film-box').getBoundingClientRect())")
-	w.page.must(chromedp.Do(w.page.ctx, chromedp.MouseClickXY(box[0]+box[2]*60/640, box[1]+box[3]*45/360)))
+	w.page.clickAt("document.querySelector('.film-box')", 60.0/640, 45.0/360)
 	w.page.until("document.querySelector('tr.picked')?.dataset.animal === '1'")
 	w.closeDetail()
 }
@@ -240,9 +240,7 @@ func (w *walk) reviews() {
 	w.page.until("document.querySelector('[data-track=\"2\"].rejected') && /= 3/.test(document.querySelector('[data-track=\"4\"]').innerText)")
 	if len(annotatedVideo()) >= 1000 {
 		w.page.click("exact('#review button', 'Add an animal: draw a box in the video')")
-		value[bool](w.page, "(document.querySelector('.film-box').scrollIntoView({block: 'center', behavior: 'instant'}), true)")
-		at := value[[]float64](w.page, "((b) => [b.left, b.top, b.width, b.height])(document.querySelector('.film-box').getBoundingClientRect())")
-		w.page.drag(at[0]+at[2]*0.5, at[1]+at[3]*0.85, at[0]+at[2]*0.6, at[1]+at[3]*0.95)
+		w.page.drag("document.querySelector('.film-box .draw')", 0.5, 0.85, 0.6, 0.95)
 		w.page.until("/Added: 0:0/.test(document.querySelector('#review').innerText)")
 	}
 	w.page.click("document.querySelector('#review input[type=checkbox]')")
@@ -344,13 +342,13 @@ func (w *walk) asksForToken() {
 }
 
 func (w *walk) uploadContinues() {
-	const slow = 700_000 // bytes a second: the upload takes some seconds
+	const slow = 60_000 // bytes a second: the upload does not end before the pause
 	before := len(w.page.patchOffsets())
 	w.page.limitUpload(slow)
 	large := w.video(largeName, body()+"more")
 	w.page.choose(large)
 	upload := fmt.Sprintf("having('#uploads .up', %q)[0]", largeName)
-	w.page.until(upload + "?.querySelector('progress').value > 0.15")
+	w.page.until(upload + "?.querySelector('progress').value > 0.05")
 	w.page.click("[..." + upload + ".querySelectorAll('button')].find((b) => b.textContent === 'Pause')")
 	w.page.until("/Paused/.test(" + upload + ".innerText)")
 	w.page.shot("paused-1280")

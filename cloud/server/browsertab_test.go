@@ -14,7 +14,6 @@ import (
 
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -22,8 +21,8 @@ import (
 )
 
 const (
-	patience     = time.Minute     // for what the page does at once, on a busy machine
-	longPatience = 3 * time.Minute // for a whole upload and count
+	patience     = 3 * time.Minute // for what the page does at once, on a busy machine
+	longPatience = 6 * time.Minute // for a whole upload and count
 )
 
 // helpers are in scope of every expression that a tab evaluates.
@@ -230,7 +229,7 @@ func (p *tab) reload() {
 func evaluate[T any](p *tab, expression string) (T, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	return chromedp.Run(ctx, chromedp.Evaluate[T]("(() => {"+helpers+"return "+expression+";\n})()"))
+	return chromedp.Run(ctx, chromedp.Evaluate[T]("(() => {"+helpers+mouse+"return "+expression+";\n})()"))
 }
 
 func value[T any](p *tab, expression string) T {
@@ -267,21 +266,6 @@ func (p *tab) untilWithin(limit time.Duration, expression string) {
 	}
 }
 
-// click presses the mouse on the element, once the element is enabled, rests in view and is not covered by another one.
-func (p *tab) click(element string) {
-	p.t.Helper()
-	p.until(`((e) => {
-		if (!shown(e) || e.disabled) return false;
-		e.scrollIntoView({ block: 'nearest', behavior: 'instant' });
-		const r = e.getBoundingClientRect(), top = document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2);
-		const place = [r.x, r.y, r.width, r.height].join(), rests = window.lastPlace === place;
-		window.lastPlace = place;
-		return rests && !!top && (e === top || e.contains(top));
-	})(` + element + `)`)
-	at := value[[]float64](p, "((r) => [r.x + r.width / 2, r.y + r.height / 2])(("+element+").getBoundingClientRect())")
-	p.must(chromedp.Do(p.ctx, chromedp.MouseClickXY(at[0], at[1])))
-}
-
 // focus moves the keyboard to the element.
 func (p *tab) focus(element string) {
 	p.t.Helper()
@@ -293,20 +277,6 @@ func (p *tab) focus(element string) {
 func (p *tab) press(keys string) {
 	p.t.Helper()
 	p.must(chromedp.Do(p.ctx, chromedp.KeyEvent(keys)))
-}
-
-// drag presses the mouse at one place, moves it to another one and releases it there.
-func (p *tab) drag(x1, y1, x2, y2 float64) {
-	p.t.Helper()
-	for _, e := range []struct {
-		kind input.DispatchMouseEventType
-		x, y float64
-	}{{input.DispatchMouseEventTypeMousePressed, x1, y1}, {input.DispatchMouseEventTypeMouseMoved, x2, y2},
-		{input.DispatchMouseEventTypeMouseReleased, x2, y2}} {
-		_, err := chromedp.Call(p.ctx, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: e.kind, X: e.x, Y: e.y,
-			Button: input.MouseButtonLeft, Buttons: 1, ClickCount: 1})
-		p.must(err)
-	}
 }
 
 // fill replaces the text of an input.

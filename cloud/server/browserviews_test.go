@@ -170,9 +170,8 @@ func (p *tab) drawPaddock(name string) {
 	p.click("exact('#paddocks button', 'Draw a paddock')")
 	p.fill("document.querySelector('#paddocks .field input')", name)
 	p.until("document.querySelector('.plane')?.dataset.drawn")
-	at := value[[]float64](p, "((b) => [b.left, b.top, b.width, b.height])(document.querySelector('.plane canvas').getBoundingClientRect())")
 	for i, corner := range [][2]float64{{0.4, 0.4}, {0.6, 0.4}, {0.6, 0.6}, {0.45, 0.65}, {0.4, 0.4}} {
-		p.must(chromedp.Do(p.ctx, chromedp.MouseClickXY(at[0]+at[2]*corner[0], at[1]+at[3]*corner[1])))
+		p.clickAt("document.querySelector('.plane canvas')", corner[0], corner[1])
 		if i < 4 {
 			// MapLibre takes two clicks at once for a zoom.
 			p.until(fmt.Sprintf("document.querySelector('.plane').dataset.corners === '%d'", i+1))

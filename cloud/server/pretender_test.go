@@ -29,9 +29,16 @@ import (
 // failsOnce is how the name of a clip begins whose first attempts fail.
 const failsOnce = "fails-first"
 
-// startPretender starts a worker that decodes nothing: it leases jobs, reports progress and stores fixed results.
-// It ends with the test.
-func startPretender(t *testing.T, cfg config.Config) {
+// pretender is a worker that decodes nothing: it leases jobs, reports progress and stores fixed results.
+type pretender struct {
+	ledger *ledger.Ledger
+	blobs  *disk.Store
+	// The count of videoName stays at a third and at two thirds until these are closed, because somebody looks at it.
+	third, twoThirds chan struct{}
+}
+
+// startPretender starts a pretender. It ends with the test.
+func startPretender(t *testing.T, cfg config.Config) *pretender {
 	t.Helper()
 	l, err := OpenLedger(t.Context(), cfg)
 	if err != nil {
@@ -45,6 +52,7 @@ func startPretender(t *testing.T, cfg config.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p := &pretender{ledger: l, blobs: blobs, third: make(chan struct{}), twoThirds: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -52,9 +60,9 @@ func startPretender(t *testing.T, cfg config.Config) {
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for ctx.Err() == nil {
-			lease, err := q.Receive(ctx, time.Minute)
+			lease, err := q.Receive(ctx, 10*time.Minute)
 			if err == nil {
-				err = errors.Join(pretendCount(ctx, l, blobs, lease.Job(), tick.C), lease.Delete(ctx))
+				err = errors.Join(p.count(ctx, lease.Job(), tick.C), lease.Delete(ctx))
 			}
 			// A job may be canceled before it begins and while it runs.
 			canceled := errors.Is(err, job.ErrTransition) || errors.Is(err, ledger.ErrFenced)
@@ -74,47 +82,49 @@ func startPretender(t *testing.T, cfg config.Config) {
 			t.Error(err)
 		}
 	})
+	return p
 }
 
-// pretendCount takes one job from leased to done, one step of 30 frames every tick or three.
-func pretendCount(ctx context.Context, l *ledger.Ledger, blobs *disk.Store, id string, tick <-chan time.Time) error {
-	j, f, err := l.Attempts.Begin(ctx, id, "pretender")
+// count takes one job from leased to done, one step of 30 frames every tick.
+func (p *pretender) count(ctx context.Context, id string, tick <-chan time.Time) error {
+	j, f, err := p.ledger.Attempts.Begin(ctx, id, "pretender")
 	if err != nil {
 		return err
 	}
 	const frames = 900
-	pace := 1
-	if f.Name == videoName {
-		pace = 3 // its progress is looked at, in a browser that may be slow
-	}
 	for n := 0; n <= frames; n += 30 {
 		eta := float64(frames-n) / 60
-		_, err := l.Attempts.UpdateProgress(ctx, id, j.Fence,
+		_, err := p.ledger.Attempts.UpdateProgress(ctx, id, j.Fence,
 			job.Progress{Stage: job.StageDetect, FramesDone: n, FramesTotal: frames,
 				Percent: float64(n) * 100 / frames, FPS: 28.4, ETASeconds: &eta, Count: 12 * n / frames})
 		if err != nil {
 			return err
 		}
 		if strings.HasPrefix(f.Name, failsOnce) && j.Attempt == 1 && n > 90 {
-			return l.Jobs.Poison(ctx, id, "The worker ended five times, the last time without memory after 4.2 s.")
+			return p.ledger.Jobs.Poison(ctx, id, "The worker ended five times, the last time without memory after 4.2 s.")
 		}
-		for range pace {
+		if gate := map[int]chan struct{}{frames / 3: p.third, 2 * frames / 3: p.twoThirds}[n]; gate != nil && f.Name == videoName {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
-			case <-tick:
+			case <-gate:
 			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick:
 		}
 	}
 	key := "footage/" + string(f.ID) + "/result/0123"
 	for ext, b := range map[string][]byte{".json": pretendedResult(),
 		".csv": []byte("second,visible\n0,3\n"), ".jpg": picture(960, 540), "." + wire.SheetExt: picture(1200, 600),
 		"." + wire.ContactExt(1): picture(600, 400), "." + wire.AnnotatedExt: annotatedVideo()} {
-		if _, err := blobs.Put(ctx, key+ext, bytes.NewReader(b)); err != nil {
+		if _, err := p.blobs.Put(ctx, key+ext, bytes.NewReader(b)); err != nil {
 			return err
 		}
 	}
-	_, err = l.Attempts.Finish(ctx, id, j.Fence, ledger.Count{Footage: f.ID, Job: id, Unique: 12, Low: 11, High: 14,
+	_, err = p.ledger.Attempts.Finish(ctx, id, j.Fence, ledger.Count{Footage: f.ID, Job: id, Unique: 12, Low: 11, High: 14,
 		ByClass: map[string]int{"cow": 12},
 		Model:   "deimv2-femto-coco", ModelDigest: footage.Sum([]byte("model"))}, key+".json")
 	return err
