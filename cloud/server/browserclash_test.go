@@ -80,7 +80,11 @@ func TestPageKeepsWhatWasDrawn(t *testing.T) {
 	page := c.page
 	page.navigate(c.at.HTTP + "/paddocks?site=farm#token=" + c.own)
 	page.until("having('#paddocks li', 'First').some(shown)")
+	page.reconnects("/paddocks")
 	page.drawPaddock("Mine")
+	if !value[bool](page, "document.querySelector('.plane canvas').dataset.first === 'yes'") {
+		t.Error("a lost connection replaces the map: a person who draws loses the place")
+	}
 	page.until("having('#paddocks li', 'Mine').some(shown)")
 	c.put(path, squares("First", "Second")) // without Old
 	page.click("document.querySelector('#paddocks [data-save]')")
@@ -111,6 +115,15 @@ func TestPageKeepsWhatWasDrawn(t *testing.T) {
 	if faults := chrome.takeFaults(); len(faults) > 0 {
 		t.Errorf("%s", strings.Join(faults, "\n"))
 	}
+}
+
+// reconnects marks the map, opens the connection for events again, as after a loss, and waits until the page has read the path again.
+func (p *tab) reconnects(path string) {
+	p.t.Helper()
+	p.until("document.querySelector('.plane')?.dataset.drawn && (document.querySelector('.plane canvas').dataset.first = 'yes')")
+	value[bool](p, "(performance.clearResourceTimings(), dispatchEvent(new PageTransitionEvent('pagehide')), "+
+		"dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })))")
+	p.until(fmt.Sprintf("performance.getEntriesByType('resource').some((e) => e.name.endsWith(%q))", path))
 }
 
 // TestPageShowsNewerBook imports expected numbers over those that another person has stored meanwhile: nothing is stored, the

@@ -74,15 +74,29 @@ function Drawing({ shapes, picked, pick, draft, place }: PlaneProps) {
   const map = useRef<maplibregl.Map>(undefined);
   const onPick = useRef(pick);
   onPick.current = pick;
+  const now = useRef({ shapes, picked, draft });
+  now.current = { shapes, picked, draft };
+  const fitted = useRef(''); // the bounds that the map was moved to
+  // The map stays for as long as it is shown. The same shapes are read again after a lost connection, while a person draws.
   useEffect(() => {
     let gone = false;
     stylesheet('/map.css').then(() => { if (!gone) draw(); }); // the map measures its room when it is made
     return () => { gone = true; map.current?.remove(); map.current = undefined; };
-  }, [shapes]);
+  }, []);
+  const source = (name: string) => map.current?.getSource(name) as maplibregl.GeoJSONSource | undefined;
+  const putShapes = () => { source('shapes')?.setData(now.current.shapes as any); fit(); };
+  const putDraft = () => { source('draft')?.setData(draftShapes(now.current.draft ?? [])); };
+  const putPicked = () => { if (map.current?.getLayer('picked')) map.current.setFilter('picked', ['==', ['get', 'id'], now.current.picked || -1]); };
+  const fit = () => {
+    const b = bounds(now.current.shapes);
+    if (!map.current || !b || now.current.draft?.length || fitted.current === b.join()) return;
+    fitted.current = b.join();
+    map.current.fitBounds([[b[0], b[1]], [b[2], b[3]]], { padding: 32, animate: false, maxZoom: 21 });
+  };
   const draw = () => {
     const m = new maplibregl.Map({
       container: at.current!, attributionControl: false,
-      style: { version: 8, sources: { shapes: { type: 'geojson', data: shapes as any }, draft: { type: 'geojson', data: draftShapes(draft ?? []) } }, layers: [
+      style: { version: 8, sources: { shapes: { type: 'geojson', data: draftShapes([]) }, draft: { type: 'geojson', data: draftShapes([]) } }, layers: [
         { id: 'back', type: 'background', paint: { 'background-color': color('--map') } },
         { id: 'ground', type: 'fill', source: 'shapes', filter: area, paint: { 'fill-color': color('--green'), 'fill-opacity': 0.14 } },
         { id: 'edge', type: 'line', source: 'shapes', filter: area, paint: { 'line-color': color('--green'), 'line-width': 1.2 } },
@@ -95,8 +109,8 @@ function Drawing({ shapes, picked, pick, draft, place }: PlaneProps) {
       ] },
     });
     map.current = m;
-    const b = bounds(shapes);
-    if (b) m.fitBounds([[b[0], b[1]], [b[2], b[3]]], { padding: 32, animate: false, maxZoom: 21 });
+    fit();
+    m.once('style.load', () => { putShapes(); putDraft(); putPicked(); });
     m.addControl(new maplibregl.NavigationControl({ visualizePitch: false }), 'top-right');
     m.addControl(new maplibregl.ScaleControl({}), 'bottom-left');
     m.on('click', (e) => {
@@ -108,7 +122,8 @@ function Drawing({ shapes, picked, pick, draft, place }: PlaneProps) {
     m.on('mouseleave', 'animals', () => { m.getCanvas().style.cursor = ''; });
     m.once('idle', () => { at.current?.setAttribute('data-drawn', 'true'); });
   };
-  useEffect(() => { if (map.current?.isStyleLoaded()) map.current.setFilter('picked', ['==', ['get', 'id'], picked]); }, [picked]);
-  useEffect(() => { (map.current?.getSource('draft') as maplibregl.GeoJSONSource | undefined)?.setData(draftShapes(draft ?? [])); }, [draft]);
+  useEffect(putShapes, [shapes]);
+  useEffect(putDraft, [draft]);
+  useEffect(putPicked, [picked]);
   return <div class="plane" data-corners={draft?.length} ref={at} aria-label={t('on_map')} />;
 }
