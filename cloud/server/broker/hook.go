@@ -44,6 +44,7 @@ type hook struct {
 	warnings map[string]*rate.Limiter // lines in the log by user, and of strangers by origin
 
 	aside   map[*mqtt.Client]packets.Packet // see OnPacketRead
+	taking  map[*mqtt.Client]*receipt       // messages that are being processed, see OnQosPublish
 	audit   auditor                         // nil for none
 	audited map[string]*rate.Limiter        // lines in the audit log by user
 
@@ -60,7 +61,7 @@ func newHook(server *mqtt.Server, o Options) *hook {
 	return &hook{server: server, accounts: o.Accounts, service: o.Service, log: o.Log, discovery: o.Discovery,
 		sessions: map[string]session{}, touched: map[string]time.Time{}, kept: map[string]*retained{}, cleared: map[string]int{},
 		paces: map[string]*paces{}, stop: make(chan struct{}), refused: map[string]*rate.Limiter{},
-		warnings: map[string]*rate.Limiter{}, aside: map[*mqtt.Client]packets.Packet{}, audit: o.Audit,
+		warnings: map[string]*rate.Limiter{}, aside: map[*mqtt.Client]packets.Packet{}, taking: map[*mqtt.Client]*receipt{}, audit: o.Audit,
 		audited: map[string]*rate.Limiter{}}
 }
 
@@ -71,7 +72,7 @@ func (h *hook) ID() string { return "accounts" }
 func (h *hook) Provides(b byte) bool {
 	return bytes.Contains([]byte{mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnDisconnect, mqtt.OnClientExpired,
 		mqtt.OnPublish, mqtt.OnSubscribe, mqtt.OnUnsubscribe, mqtt.OnRetainPublished,
-		mqtt.OnWill, mqtt.OnPacketRead, mqtt.OnPacketProcessed}, []byte{b})
+		mqtt.OnWill, mqtt.OnPacketRead, mqtt.OnPacketProcessed, mqtt.OnQosPublish}, []byte{b})
 }
 
 // OnConnectAuthenticate implements mqtt.Hook. The name of the user becomes part of the

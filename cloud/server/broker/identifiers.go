@@ -15,6 +15,7 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	if !assigns(pk) {
 		return pk, nil
 	}
+	h.beginReceipt(cl, pk)
 	out, ok := cl.State.Inflight.Get(pk.PacketID)
 	if !ok || out.FixedHeader.Type != packets.Publish {
 		return pk, nil
@@ -28,10 +29,11 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 
 // OnPacketProcessed implements mqtt.Hook: it puts the message back, unless the client uses its identifier for a message of
 // its own that takes several packets.
-func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, _ error) {
+func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error) {
 	if !assigns(pk) {
 		return
 	}
+	h.endReceipt(cl, err)
 	h.mu.Lock()
 	out, ok := h.aside[cl]
 	delete(h.aside, cl)
@@ -52,6 +54,7 @@ func (h *hook) putBack(cl *mqtt.Client) {
 	h.mu.Lock()
 	out, ok := h.aside[cl]
 	delete(h.aside, cl)
+	delete(h.taking, cl)
 	h.mu.Unlock()
 	if !ok {
 		return

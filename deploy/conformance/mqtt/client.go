@@ -42,6 +42,15 @@ type message struct {
 	id       uint16 // of the packet
 }
 
+// manner is how far a client acknowledges messages.
+type manner int
+
+const (
+	acksAll     manner = iota
+	acksReceipt        // the receipt of a message at QoS 2, and not its release
+	acksNothing
+)
+
 // client is one connection with single packets in its hand. It keeps every message that arrives. Close or cut ends it.
 type client struct {
 	who   account
@@ -54,12 +63,21 @@ type client struct {
 	messages []message
 	acks     map[uint16][]byte // return codes by packet
 	next     uint16
-	silent   bool  // acknowledges nothing
-	err      error // why the connection ended
+	manner   manner
+	resumed  bool            // the broker had a session of this client id
+	received map[uint16]bool // own messages at QoS 2 of which the broker has acknowledged the receipt (PUBREC)
+	complete map[uint16]bool // own messages at QoS 2 that are complete (PUBCOMP)
+	released []uint16        // messages at QoS 2 that the broker has released (PUBREL), in their order
+	err      error           // why the connection ended
 }
 
 // dial connects and logs in. change may alter the log-in. The error wraps errRefused when the broker refuses it.
 func (k *kit) dial(ctx context.Context, a account, change func(*packets.ConnectPacket)) (*client, error) {
+	return k.dialAs(ctx, a, acksAll, change)
+}
+
+// dialAs is dial for a client with a manner from the first message on.
+func (k *kit) dialAs(ctx context.Context, a account, as manner, change func(*packets.ConnectPacket)) (*client, error) {
 	ctx, cancel := context.WithTimeout(ctx, steady)
 	defer cancel()
 	var d net.Dialer
@@ -98,12 +116,14 @@ func (k *kit) dial(ctx context.Context, a account, change func(*packets.ConnectP
 		_ = conn.Close()
 		return nil, fmt.Errorf("%w: %w", errRefused, err)
 	}
-	if ack, ok := answer.(*packets.ConnackPacket); !ok || ack.ReturnCode != packets.Accepted {
+	ack, ok := answer.(*packets.ConnackPacket)
+	if !ok || ack.ReturnCode != packets.Accepted {
 		_ = conn.Close()
 		return nil, fmt.Errorf("%w: %s", errRefused, answer)
 	}
 	_ = conn.SetDeadline(noDeadline)
-	c := &client{who: a, conn: conn, done: make(chan struct{}), changed: make(chan struct{}), acks: map[uint16][]byte{}}
+	c := &client{who: a, conn: conn, done: make(chan struct{}), changed: make(chan struct{}), acks: map[uint16][]byte{}, manner: as,
+		resumed: ack.SessionPresent, received: map[uint16]bool{}, complete: map[uint16]bool{}}
 	go c.read(from)
 	return c, nil
 }
@@ -138,11 +158,21 @@ func (c *client) keep(p packets.ControlPacket) error {
 			return errTooMany
 		}
 		c.messages = append(c.messages, message{p.TopicName, p.Payload, p.Retain, p.Qos, p.MessageID})
-		if p.Qos == 1 && !c.silent {
-			ack, _ := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
-			ack.MessageID = p.MessageID
-			return c.send(ack)
+		switch {
+		case p.Qos == 1 && c.manner < acksNothing:
+			return c.answer(packets.Puback, p.MessageID)
+		case p.Qos == 2 && c.manner < acksNothing:
+			return c.answer(packets.Pubrec, p.MessageID)
 		}
+	case *packets.PubrelPacket:
+		c.released = append(c.released, p.MessageID)
+		if c.manner == acksAll {
+			return c.answer(packets.Pubcomp, p.MessageID)
+		}
+	case *packets.PubrecPacket:
+		c.received[p.MessageID] = true
+	case *packets.PubcompPacket:
+		c.complete[p.MessageID] = true
 	case *packets.SubackPacket:
 		c.acks[p.MessageID] = p.ReturnCodes
 	case *packets.PubackPacket:
@@ -155,6 +185,22 @@ func (c *client) keep(p packets.ControlPacket) error {
 func (c *client) notify() {
 	close(c.changed)
 	c.changed = make(chan struct{})
+}
+
+// answer sends an acknowledgement of a kind for the packet with an identifier.
+func (c *client) answer(kind byte, id uint16) error {
+	p := packets.NewControlPacket(kind)
+	switch p := p.(type) {
+	case *packets.PubackPacket:
+		p.MessageID = id
+	case *packets.PubrecPacket:
+		p.MessageID = id
+	case *packets.PubrelPacket:
+		p.MessageID = id
+	case *packets.PubcompPacket:
+		p.MessageID = id
+	}
+	return c.send(p)
 }
 
 func (c *client) send(p packets.ControlPacket) error {
@@ -193,16 +239,16 @@ func (c *client) id() uint16 {
 
 // subscribe asks for a filter and returns whether it is granted.
 func (c *client) subscribe(ctx context.Context, filter string) (bool, error) {
-	return c.subscribeAs(ctx, c.id(), filter)
+	return c.subscribeAs(ctx, c.id(), filter, 1)
 }
 
-// subscribeAs is subscribe with an identifier of the packet.
-func (c *client) subscribeAs(ctx context.Context, id uint16, filter string) (bool, error) {
+// subscribeAs is subscribe with an identifier of the packet and a QoS.
+func (c *client) subscribeAs(ctx context.Context, id uint16, filter string, qos byte) (bool, error) {
 	p, _ := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
 	c.mu.Lock()
 	delete(c.acks, id)
 	c.mu.Unlock()
-	p.MessageID, p.Topics, p.Qoss = id, []string{filter}, []byte{1}
+	p.MessageID, p.Topics, p.Qoss = id, []string{filter}, []byte{qos}
 	if err := c.send(p); err != nil {
 		return false, err
 	}

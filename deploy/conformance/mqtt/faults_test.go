@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"slices"
@@ -172,7 +173,41 @@ var faults = map[string]struct {
 	"an order is kept":            {kept(func(m *packets.PublishPacket) bool { return strings.HasSuffix(m.TopicName, "/command") }), []string{"order-not-retained"}},
 	"sessions outlive tokens":     {fault{stays: true}, []string{"token-revoked", "station-revoked"}},
 	"a revoked station is shown":  {kept(func(m *packets.PublishPacket) bool { return strings.HasSuffix(m.TopicName, "/status") }), []string{"station-revoked"}},
-	"1,001 counts":                {fault{subscribed: manyCounts}, []string{"counts-at-most-1000"}},
+	"a message at QoS 2 that is sent again is another one": {sent(func(l *link, m *packets.PublishPacket) bool {
+		if m.Qos == 2 && m.Dup {
+			give(l, "reader", m)
+		}
+		return true
+	}), []string{"qos2-from-a-station"}},
+	"a received message is sent again": {fault{down: repeated}, []string{"qos2-to-a-reader"}},
+	"a message at QoS 2 is sent once": {changed(func(_ *link, m *packets.PublishPacket) bool { return m.Qos < 2 || !m.Dup }),
+		[]string{"qos2-to-a-reader"}},
+	"QoS 2 becomes QoS 1": {fault{up: func(_ *link, pk packets.ControlPacket) []packets.ControlPacket {
+		if f, ok := pk.(*packets.SubscribePacket); ok {
+			f.Qoss[0] = 1
+		}
+		return []packets.ControlPacket{pk}
+	}}, []string{"qos2-to-a-reader"}},
+	"every session is clean": {fault{connect: func(_ *link, c *packets.ConnectPacket) { c.CleanSession = true }},
+		[]string{"qos2-from-a-station", "qos2-to-a-reader", "takeover-ends-the-old", "takeover-delivers-once"}},
+	"two connections have one client id": {apart(), []string{"takeover-ends-the-old", "takeover-delivers-once", "takeover-keeps-online"}},
+	"what waits comes twice": {fault{down: func(_ *link, pk packets.ControlPacket) []packets.ControlPacket {
+		if m, ok := pk.(*packets.PublishPacket); ok && m.Dup {
+			return []packets.ControlPacket{pk, pk}
+		}
+		return []packets.ControlPacket{pk}
+	}}, []string{"takeover-delivers-once"}},
+	"what waits is lost": {changed(func(_ *link, m *packets.PublishPacket) bool { return !m.Dup }), []string{"takeover-delivers-once"}},
+	"the last will comes late": {fault{up: func(l *link, pk packets.ControlPacket) []packets.ControlPacket {
+		m, ok := pk.(*packets.PublishPacket)
+		if !ok || !strings.HasSuffix(m.TopicName, "/status") {
+			return []packets.ControlPacket{pk}
+		}
+		late := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+		late.TopicName, late.Retain, late.Payload = m.TopicName, true, []byte(strings.Replace(string(m.Payload), `"online":true`, `"online":false`, 1))
+		return []packets.ControlPacket{pk, late}
+	}}, []string{"takeover-keeps-online"}},
+	"1,001 counts": {fault{subscribed: manyCounts}, []string{"counts-at-most-1000"}},
 	"a restart changes times": {changed(func(l *link, m *packets.PublishPacket) bool {
 		l.p.mu.Lock()
 		defer l.p.mu.Unlock()
@@ -181,6 +216,33 @@ var faults = map[string]struct {
 		}
 		return true
 	}), []string{"restart-keeps-times"}},
+}
+
+// repeated sends a message at QoS 2 again whose receipt the client has acknowledged.
+func repeated(l *link, pk packets.ControlPacket) []packets.ControlPacket {
+	const last = "the last one at QoS 2"
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	switch pk := pk.(type) {
+	case *packets.PublishPacket:
+		if pk.Qos == 2 {
+			l.p.kept[last] = pk.Payload
+		}
+	case *packets.PubrelPacket:
+		l.give("again", l.p.kept[last], false)
+	}
+	return []packets.ControlPacket{pk}
+}
+
+// apart gives every connection a client id of its own, and says that it resumes a session.
+func apart() fault {
+	return fault{connect: func(_ *link, c *packets.ConnectPacket) { c.ClientIdentifier += rand.Text() },
+		down: func(_ *link, pk packets.ControlPacket) []packets.ControlPacket {
+			if a, ok := pk.(*packets.ConnackPacket); ok {
+				a.SessionPresent = true
+			}
+			return []packets.ControlPacket{pk}
+		}}
 }
 
 // staySeq gives every message of a job the same seq.

@@ -23,6 +23,7 @@ const (
 	howLong  = "How long messages are kept"
 	ordering = "Orders"
 	home     = "Home Assistant"
+	sessions = "Sessions"
 	asyncapi = "asyncapi.yaml"
 )
 
@@ -162,14 +163,11 @@ func checkIdentifiers(ctx context.Context, k *kit) error {
 	if !slices.ContainsFunc(k.watch.all(), func(m message) bool { return m.retained && m.qos == 1 }) {
 		return finding.Skip("nothing is retained")
 	}
-	c, err := k.dial(ctx, k.reader, nil)
+	c, err := k.dialAs(ctx, k.reader, acksNothing, nil)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	c.mu.Lock()
-	c.silent = true
-	c.mu.Unlock()
 	if granted, err := c.subscribe(ctx, everything); err != nil || !granted {
 		return errors.Join(err, errors.New("the reader may not subscribe to "+everything))
 	}
@@ -179,7 +177,7 @@ func checkIdentifiers(ctx context.Context, k *kit) error {
 	if err != nil {
 		return err
 	}
-	granted, err := c.subscribeAs(ctx, m.id, "cattle/v1/"+k.reader.site+"/counts/+")
+	granted, err := c.subscribeAs(ctx, m.id, "cattle/v1/"+k.reader.site+"/counts/+", 1)
 	if err == nil && !granted {
 		err = errors.New("a filter is refused because its identifier is that of a message that waits")
 	}

@@ -101,7 +101,7 @@ type check struct {
 // checks returns every check in the order in which they run: those of what was received come after those that cause it,
 // and those that end accounts are last.
 func checks() []check {
-	return slices.Concat(logins, reading, stationSide, rightsOf, orders, limits, ends, received, restarts)
+	return slices.Concat(logins, reading, stationSide, sessionsOf, rightsOf, orders, limits, ends, received, restarts)
 }
 
 // Run checks the cloud and returns a finding for each selected check, in a fixed order. It fails with ErrOptions, with
