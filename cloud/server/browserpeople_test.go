@@ -37,7 +37,21 @@ func TestPagePeople(t *testing.T) {
 	w.check("people")
 
 	q := &factorWalk{tab: c.open(screen{width: 1280, height: 900}), source: source}
-	q.navigate(value[string](w.tab, "document.querySelector('#person-link').innerText"))
+	link := value[string](w.tab, "document.querySelector('#person-link').innerText")
+	for language, says := range map[string]string{"es": "filtraciones", "en": "easy to guess"} {
+		q.navigate(s.at.HTTP + "/")
+		value[bool](q.tab, "(localStorage.setItem('cattle-settings', JSON.stringify({ language: '"+language+"' })), true)")
+		q.navigate("about:blank") // the link alone would load nothing
+		q.navigate(link)
+		q.until("shown(document.querySelector('#login-new')) && !location.hash")
+		q.fill("document.querySelector('#login-new')", "Password2025!")
+		q.press(enter)
+		q.until("/" + says + "/.test(document.querySelector('#login-fault').innerText)")
+	}
+	q.navigate(s.at.HTTP + "/")
+	value[bool](q.tab, "(localStorage.removeItem('cattle-settings'), true)")
+	q.navigate("about:blank")
+	q.navigate(link)
 	q.until("shown(document.querySelector('#login-new')) && !location.hash")
 	q.check("password")
 	q.fill("document.querySelector('#login-new')", password)

@@ -26,7 +26,11 @@ export VERSION SOURCE_DATE_EPOCH
 out=build/release/$VERSION stage=build/release/stage
 rm -rf "$out" "$stage"
 mkdir -p "$out" "$stage" build/tools
-go run ./deploy/packaging/notice/cmd/licences >"$stage/licences.txt"
+{
+	go run ./deploy/packaging/notice/cmd/licences
+	printf '\n==== list of leaked passwords, of Django: LICENSE ====\n'
+	cat cloud/store/leaked/LICENSE
+} >"$stage/licences.txt"
 deploy/packaging/cross.sh
 deploy/packaging/deb.sh
 cp build/deb/*.deb "$out/"

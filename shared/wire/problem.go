@@ -37,6 +37,7 @@ const (
 	SlugHashMismatch     Slug = "hash-mismatch"
 	SlugHeadersTooLarge  Slug = "headers-too-large"
 	SlugInternal         Slug = "internal"
+	SlugLeakedPassword   Slug = "leaked-password" // attackers try it first
 	SlugMethodNotAllowed Slug = "method-not-allowed"
 	SlugNoAnswer         Slug = "no-answer"
 	SlugNoDirectLinks    Slug = "no-direct-links"
@@ -77,6 +78,7 @@ var slugs = map[Slug]struct {
 	SlugHashMismatch:     {"The file does not match its digest", []int{422}},
 	SlugHeadersTooLarge:  {"The request headers are too large", []int{431}},
 	SlugInternal:         {"The server failed", []int{500}},
+	SlugLeakedPassword:   {"The password is easy to guess", []int{422}},
 	SlugMethodNotAllowed: {"The method is not allowed here", []int{405}},
 	SlugNoAnswer:         {"The station did not answer", []int{504}},
 	SlugNoDirectLinks:    {"The storage has no direct links", []int{501}},

@@ -98,6 +98,7 @@ var classes = []struct {
 	{ledger.ErrLimit, wire.SlugConflict, ""},
 	{ledger.ErrChanged, wire.SlugStale, ""},
 	{ledger.ErrCursor, wire.SlugBadRequest, ""},
+	{ledger.ErrLeaked, wire.SlugLeakedPassword, ""},
 	{ledger.ErrInvalid, wire.SlugBadRequest, ""},
 	{footage.ErrInvalid, wire.SlugBadRequest, ""},
 	{boundary.ErrInvalid, wire.SlugBadRequest, ""},

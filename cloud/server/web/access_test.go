@@ -246,6 +246,7 @@ func TestCodes(t *testing.T) {
 	}
 	setUp("cc_wrong", secondPassword).wantProblem(t, 401, "unauthorised")
 	setUp(code.Reveal(), "short").wantProblem(t, 400, "bad-request")
+	setUp(code.Reveal(), "Password2025!").wantProblem(t, 422, "leaked-password")
 	if r := setUp(code.Reveal(), secondPassword); r.status != http.StatusOK {
 		t.Fatalf("set-up: %d %s", r.status, r.body)
 	}

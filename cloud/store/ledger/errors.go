@@ -22,8 +22,10 @@ var (
 	// ErrNoRole says that the provider gives a person nothing here.
 	ErrNoRole    = errors.New("no group of the provider gives a role")
 	ErrLastAdmin = errors.New("the last admin must stay one; make another one first")
-	ErrCursor    = errors.New("invalid page cursor")
-	ErrLimit     = errors.New("limit reached")
+	// ErrLeaked says that a password is one of those that attackers try first.
+	ErrLeaked = errors.New("the password is easy to guess or known from leaks; choose another one, such as four words that do not belong together")
+	ErrCursor = errors.New("invalid page cursor")
+	ErrLimit  = errors.New("limit reached")
 	// ErrChanged says that what a change replaces is not what its author has read.
 	ErrChanged = errors.New("changed meanwhile; read it again")
 )

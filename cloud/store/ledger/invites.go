@@ -58,13 +58,14 @@ func (l *People) newInvite(ctx context.Context, tx *sql.Tx, name string) (secret
 
 // SetFirstPassword uses a code of Invite or ResetPassword up and sets the password. It returns the name of the person. A wrong,
 // used or old code, and that of a disabled person, fail with ErrUnauthorised. A password that is too short or too long fails
-// with ErrInvalid and leaves the code.
+// with ErrInvalid, one that attackers try first with ErrLeaked, and both leave the code.
 func (l *People) SetFirstPassword(ctx context.Context, code, password string) (name string, err error) {
 	const action = "set first password"
-	if err := l.checkCode(ctx, codePassword, code); err != nil { // before the hash: a stranger must not make the server compute it
+	of, err := l.checkCode(ctx, codePassword, code)
+	if err != nil { // before the hash: a stranger must not make the server compute it
 		return "", fmt.Errorf("%s: %w", action, err)
 	}
-	hash, err := hashPassword(ctx, password)
+	hash, err := hashPassword(ctx, of, password)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", action, err)
 	}

@@ -34,6 +34,8 @@ func TestInvites(t *testing.T) {
 	}
 	refused("a replaced code", old.Reveal(), goodPassword, ErrUnauthorised)
 	refused("a short password", code.Reveal(), "short", ErrInvalid)
+	refused("a leaked password", code.Reveal(), "Password2025!", ErrLeaked)
+	refused("the own name", code.Reveal(), "anna-20252026", ErrLeaked)
 	refused("a code of another purpose", must.Get(l.People.NewCode(ctx, CodeLogin, "anna"))(t).Reveal(), goodPassword, ErrUnauthorised)
 	must.Do(t, l.People.Disable(ctx, "anna"))
 	refused("a disabled person", code.Reveal(), goodPassword, ErrUnauthorised)

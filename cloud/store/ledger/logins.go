@@ -171,14 +171,13 @@ func (l *People) NewCode(ctx context.Context, purpose, person string) (secret.St
 }
 
 // checkCode fails with ErrUnauthorised unless a code is valid. It does not use it up.
-func (l *People) checkCode(ctx context.Context, purpose, code string) error {
-	var n int
-	err := l.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM code WHERE hash = $1 AND purpose = $2 AND expires > $3`,
-		hashToken(code), purpose, micros(l.now())).Scan(&n)
-	if err == nil && n == 0 {
+func (l *People) checkCode(ctx context.Context, purpose, code string) (person string, err error) {
+	err = l.db.Read().QueryRowContext(ctx, `SELECT person FROM code WHERE hash = $1 AND purpose = $2 AND expires > $3`,
+		hashToken(code), purpose, micros(l.now())).Scan(&person)
+	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrUnauthorised
 	}
-	return err
+	return person, err
 }
 
 // useCode uses a code up and returns its person.

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
+
+	"cattlecounter/cloud/store/leaked"
 )
 
 // Parameters of argon2id: the second choice of the OWASP password storage cheat sheet, which needs little memory.
@@ -36,11 +38,14 @@ var hashing = make(chan struct{}, mostHashing)
 const nobodysHash = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 // hashPassword returns the stored form (PHC string format). The error wraps ErrInvalid when the password is too short or
-// too long.
-func hashPassword(ctx context.Context, password string) (string, error) {
+// too long, and ErrLeaked when attackers try it first. name is that of its person.
+func hashPassword(ctx context.Context, name, password string) (string, error) {
 	if utf8.RuneCountInString(password) < minPassword || len(password) > maxPassword {
 		return "", fmt.Errorf("the password must have %d characters or more, and at most %d bytes: %w", minPassword, maxPassword,
 			ErrInvalid)
+	}
+	if leaked.Knows(password, name) {
+		return "", ErrLeaked
 	}
 	salt := make([]byte, saltBytes)
 	_, _ = rand.Read(salt) // never fails; crypto/rand ends the program instead

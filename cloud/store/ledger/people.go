@@ -61,7 +61,7 @@ func (l *People) AddFirst(ctx context.Context, code string, p Person, password s
 		err = ErrExists
 	}
 	if err == nil {
-		err = l.checkCode(ctx, CodeSetup, code)
+		_, err = l.checkCode(ctx, CodeSetup, code)
 	}
 	if err != nil { // before the hash: a stranger must not make the server compute it
 		return fmt.Errorf("set up: %w", err)
@@ -99,7 +99,7 @@ func (l *People) checked(ctx context.Context, p Person, password string) (string
 	if err := checkPerson(p); err != nil {
 		return "", err
 	}
-	return hashPassword(ctx, password)
+	return hashPassword(ctx, p.Name, password)
 }
 
 // checkPerson checks name, role and sites. The error wraps ErrInvalid.
@@ -143,9 +143,9 @@ func (l *People) List(ctx context.Context) ([]Person, error) {
 }
 
 // SetPassword changes a password and ends the person's sessions. Somebody who logs in at a provider gets none: it fails with
-// ErrInvalid.
+// ErrInvalid. A password that attackers try first fails with ErrLeaked.
 func (l *People) SetPassword(ctx context.Context, name, password string) error {
-	hash, err := hashPassword(ctx, password)
+	hash, err := hashPassword(ctx, name, password)
 	if err != nil {
 		return fmt.Errorf("password of %s: %w", name, err)
 	}

@@ -16,7 +16,7 @@ const goodPassword = "correct horse battery"
 // Passwords are stored as argon2id with a salt of their own, and compared.
 func TestPasswords(t *testing.T) {
 	ctx := t.Context()
-	one, two := must.Get(hashPassword(ctx, goodPassword))(t), must.Get(hashPassword(ctx, goodPassword))(t)
+	one, two := must.Get(hashPassword(ctx, "anna", goodPassword))(t), must.Get(hashPassword(ctx, "anna", goodPassword))(t)
 	if one == two || !strings.HasPrefix(one, "$argon2id$v=19$m=19456,t=2,p=1$") || strings.Contains(one, goodPassword) {
 		t.Errorf("stored as %q and %q", one, two)
 	}
@@ -27,9 +27,12 @@ func TestPasswords(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"elevenchars", strings.Repeat("x", 257), ""} {
-		if _, err := hashPassword(ctx, bad); !errors.Is(err, ErrInvalid) {
+		if _, err := hashPassword(ctx, "anna", bad); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%.20q: error %v", bad, err)
 		}
+	}
+	if _, err := hashPassword(ctx, "anna", "Password2025!"); !errors.Is(err, ErrLeaked) {
+		t.Errorf("a leaked password: error %v", err)
 	}
 	if same, err := samePassword(ctx, nobodysHash, goodPassword); same || err != nil {
 		t.Errorf("the hash of a stranger: same %v, error %v", same, err)

@@ -57,7 +57,7 @@ function Forms({ done, confirmed }: { done: () => void; confirmed: () => void })
       const kind = (err as Refused).kind;
       if (kind === 'second-factor') setFactor(true);
       if (kind === 'no-second-factor') setNone({ name: field('login-name').value, password: field('login-password').value });
-      setFault((err as Error).message);
+      setFault(why(err));
     }
   };
   useEffect(() => { if (factor) field('login-factor').focus(); }, [factor]);
@@ -68,7 +68,7 @@ function Forms({ done, confirmed }: { done: () => void; confirmed: () => void })
       setName(await setFirstPassword(field('login-new').value));
       setInvited('');
       setFault(t('pw_set'));
-    } catch (err) { setFault((err as Error).message); }
+    } catch (err) { setFault(why(err)); }
   };
   if (invited) return (
     <form id="invited" onSubmit={choose}>
@@ -105,6 +105,9 @@ function Forms({ done, confirmed }: { done: () => void; confirmed: () => void })
     </>
   );
 }
+
+/** why says why a log-in or a new password was refused, in the language of the page where the person can mend it. */
+const why = (err: unknown) => (err as Refused).kind === 'leaked-password' ? t('pw_leaked') : (err as Error).message;
 
 const Names = ({ minLength, autocomplete, name }: { minLength?: number; autocomplete: string; name?: string }) => (
   <>
