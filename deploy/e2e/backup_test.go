@@ -45,11 +45,11 @@ func testRestore(t *testing.T, more ...string) {
 	newest := jobs[len(jobs)-1].Seq
 
 	s.cloudAPI(false, "ledger", "restore", backup) // refused: the API has it open
-	if err := s.api.Stop(20 * time.Second); err != nil {
+	if err := s.api.Stop(time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	s.cloudAPI(false, "ledger", "restore", backup) // refused: the worker has it open
-	if err := s.worker.Stop(20 * time.Second); err != nil {
+	if err := s.worker.Stop(time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	s.cloudAPI(true, "ledger", "restore", backup)
@@ -58,7 +58,7 @@ func testRestore(t *testing.T, more ...string) {
 	if fs := s.footage(); len(fs) != 1 || fs[0].ID != first.ID || !isCounted(fs[0]) {
 		t.Fatalf("after the restore: %+v", fs)
 	}
-	if err := s.edge.Stop(20 * time.Second); err != nil { // the agent compares at its start
+	if err := s.edge.Stop(time.Minute); err != nil { // the agent compares at its start
 		t.Fatal(err)
 	}
 	s.startEdge()

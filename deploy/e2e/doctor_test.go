@@ -50,7 +50,7 @@ func TestDoctor(t *testing.T) {
 	if log := s.edge.Tail(1 << 20); strings.Contains(log, "mqtt link down") {
 		t.Errorf("the doctor disconnected the agent:\n%s", log)
 	}
-	if err := s.edge.Stop(20 * time.Second); err != nil {
+	if err := s.edge.Stop(time.Minute); err != nil {
 		t.Error(err)
 	}
 	s.edge, s.token = nil, "cc_this-token-does-not-exist"

@@ -122,7 +122,7 @@ func runScenario(t *testing.T, rep *report, i int, sc scenario) {
 	s.awaitPhase("DJI_0001.MP4", "waiting", 2*time.Minute+time.Duration(s.size/8000)*2*time.Second)
 	took := time.Since(began)
 	s.checkArrivedOnce()
-	if err := s.edge.Stop(20 * time.Second); err != nil {
+	if err := s.edge.Stop(time.Minute); err != nil {
 		t.Error(err)
 	}
 	if sc.check != nil {

@@ -72,7 +72,7 @@ func TestPausedWorkerChangesNothing(t *testing.T) {
 			}
 
 			// Only the worker that was paused is left for the next job.
-			if err := s.worker.Stop(20 * time.Second); err != nil {
+			if err := s.worker.Stop(time.Minute); err != nil {
 				t.Error(err)
 			}
 			s.worker = paused

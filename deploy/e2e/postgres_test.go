@@ -47,7 +47,7 @@ func TestSeveralCloudsOnPostgres(t *testing.T) {
 	s.killAPIMidUpload(func() { s.api = s.startOther("cloud-api-2", own("cloud-2"), "cloud-api", "serve") })
 	third := s.startOther("cloud-api-3", append(own("cloud-3"), "CATTLE_CLOUD_HTTP_LISTEN=127.0.0.1:0"), "cloud-api", "serve")
 	t.Cleanup(func() {
-		if err := third.Stop(20 * time.Second); err != nil {
+		if err := third.Stop(time.Minute); err != nil {
 			t.Error(err)
 		}
 	})
@@ -100,7 +100,7 @@ func TestAnotherCloudTakesAnUploadOver(t *testing.T) {
 	second := s.port()
 	other := s.startOther("cloud-api-2", []string{"CATTLE_CLOUD_DATA=" + s.path("cloud-2"), fmt.Sprintf("CATTLE_CLOUD_HTTP_LISTEN=127.0.0.1:%d", second)}, "cloud-api", "serve")
 	t.Cleanup(func() {
-		if err := other.Stop(20 * time.Second); err != nil {
+		if err := other.Stop(time.Minute); err != nil {
 			t.Error(err)
 		}
 		if t.Failed() {

@@ -43,7 +43,7 @@ func TestWorkerRestartsItself(t *testing.T) {
 	}
 	restart := func(limit int64) {
 		t.Helper()
-		if err := s.worker.Stop(20 * time.Second); err != nil {
+		if err := s.worker.Stop(time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		s.workerEnv = []string{fmt.Sprintf("CATTLE_CLOUD_WORKER_MAX_MEMORY=%dB", limit)}

@@ -22,7 +22,7 @@ func TestStopEndsProgramAndTailReadsLog(t *testing.T) {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	if err := c.Stop(5 * time.Second); err != nil || c.Err() != nil {
+	if err := c.Stop(time.Minute); err != nil || c.Err() != nil {
 		t.Errorf("stop: %v, exit: %v", err, c.Err())
 	}
 }

@@ -41,7 +41,7 @@ func manager(t *testing.T, watchdog string) *net.UnixConn {
 
 func receive(t *testing.T, l *net.UnixConn) string {
 	t.Helper()
-	_ = l.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = l.SetReadDeadline(time.Now().Add(time.Minute))
 	b := make([]byte, 4096)
 	n, err := l.Read(b)
 	if err != nil {

@@ -85,7 +85,7 @@ func TestFloodOfOneAccount(t *testing.T) {
 	conn.Close()
 	<-sent
 	t.Logf("an order usually takes %s without and %s with the flood", before, during)
-	if during > before+2*time.Second {
+	if during > 10*before+2*time.Second {
 		t.Errorf("an order takes %s with the flood, %s without", during, before)
 	}
 	n := log.count("mqtt account slowed down")
@@ -169,7 +169,7 @@ func TestThousandsOfSubscriptions(t *testing.T) {
 	if most := warningsSince(began); n == 0 || n > most {
 		t.Errorf("%d lines in the log, want at most %d", n, most)
 	}
-	if during := latency(t, b); during > 2*time.Second {
+	if during := latency(t, b); during > 10*time.Second {
 		t.Errorf("an order takes %s", during)
 	}
 }

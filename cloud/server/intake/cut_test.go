@@ -180,7 +180,7 @@ func TestHeadDoesNotWaitForADeadPatch(t *testing.T) {
 }
 
 func TestIdleConnectionEnds(t *testing.T) {
-	s := newSite(t, t.TempDir(), func(o *Options) { o.IdleTimeout = time.Second })
+	s := newSite(t, t.TempDir(), func(o *Options) { o.IdleTimeout = 4 * time.Second })
 	content := clip("x", 100_000)
 	path := s.create(len(content))
 	c := s.rawPatch(path, 0, len(content), content[:60_000])

@@ -210,7 +210,7 @@ func (s *stage) stop() {
 		if c == nil {
 			continue
 		}
-		if err := c.Stop(20 * time.Second); err != nil {
+		if err := c.Stop(time.Minute); err != nil {
 			s.tb.Error(err)
 		}
 		if s.tb.Failed() {
