@@ -79,8 +79,10 @@ func TestPageReviewsFast(t *testing.T) {
 		})
 		page.until("shown(document.querySelector('.crop.large'))")
 		page.shot("review-300")
-		for _, fault := range page.axe(source) {
-			t.Error(fault)
+		if token == first { // the second reviewer sees the same list
+			for _, fault := range page.axe(source) {
+				t.Error(fault)
+			}
 		}
 		begun := time.Now()
 		for range animals {

@@ -212,7 +212,7 @@ func (p *tab) axe(source string) []string {
 	value[bool](p, `void axe.run(document, { resultTypes: ['violations'] }).then((r) => {
 		window.axed = r.violations.map((v) => v.id + ': ' + v.help + ' ' + v.nodes.slice(0, 3).map((n) => n.target.join(' ') + ' ' + n.failureSummary.slice(0, 160)).join('; '));
 	}) === undefined`)
-	p.until("window.axed")
+	p.untilWithin(longPatience, "window.axed") // a long list takes a busy machine more than a minute
 	faults := value[[]string](p, "window.axed")
 	value[bool](p, "(delete window.axed)")
 	return faults
