@@ -228,6 +228,42 @@ func TestDeployNamesWhatIsMissing(t *testing.T) {
 	}
 }
 
+// The real az reads the arguments of every call of the script, up to the missing log-in: it knows each command and option.
+// Files of Bicep are read before that, and need a compiler that az fetches. Without az the test is skipped.
+func TestAzKnowsTheArguments(t *testing.T) {
+	az, err := exec.LookPath("az")
+	if err != nil {
+		t.Skip("az is not installed: ", err)
+	}
+	s := newStage(t, "REGISTRY=herdregistry", "FAILING=smoke.sh")
+	for _, step := range []string{"check", "infrastructure", "images"} {
+		s.must(step)
+	}
+	if out, err := s.run("release"); err == nil {
+		t.Fatalf("a release that failed is a success:\n%s", out)
+	}
+	// With the docker of the stage: az asks it for its state before the log-in to the registry.
+	settings := append(s.env, "AZURE_CONFIG_DIR="+t.TempDir(), "AZURE_CORE_COLLECT_TELEMETRY=no")
+	seen := map[string]bool{}
+	for _, call := range s.calls() {
+		line, isAz := strings.CutPrefix(call, "az ")
+		if !isAz || seen[line] {
+			continue
+		}
+		seen[line] = true
+		cmd := exec.CommandContext(t.Context(), az, strings.Fields(line)...)
+		cmd.Env, cmd.Dir = settings, "../.."
+		out, err := cmd.CombinedOutput()
+		compiles := strings.Contains(line, "bicep") && strings.Contains(string(out), "Bicep")
+		if err == nil || !compiles && !strings.Contains(string(out), "az login") {
+			t.Errorf("az %s: %v\n%s", line, err, out)
+		}
+	}
+	if len(seen) < 10 {
+		t.Errorf("only %d different calls were found", len(seen))
+	}
+}
+
 func TestDeployInfrastructure(t *testing.T) {
 	s := newStage(t)
 	s.must("check")
