@@ -55,7 +55,7 @@ func (r *running) storeCount(id string, animals int) {
 }
 
 // TestPageReviewsFast reviews 300 animals by the keyboard alone: no key is lost, and the page keeps up with a person who
-// judges four animals a second, far more than the one a second of a flight of 300 animals in 5 minutes.
+// judges one animal a second, which is a flight of 300 animals in 5 minutes, also on a busy machine.
 func TestPageReviewsFast(t *testing.T) {
 	const animals = 300
 	c := startChrome(t)
@@ -108,7 +108,7 @@ func TestPageReviewsFast(t *testing.T) {
 	}
 	idle, perKey := review(first, 50)
 	t.Logf("the page takes %s for a verdict: %s for %d animals; %s for a key without a meaning", perKey, perKey*animals, animals, idle)
-	if perKey > 250*time.Millisecond+10*idle {
+	if perKey > time.Second+10*idle {
 		t.Errorf("the page takes %s for a verdict, and %s for a key without a meaning", perKey, idle)
 	}
 	review(second, 60)
