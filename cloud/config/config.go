@@ -209,13 +209,19 @@ func Load(path string, environ []string) (Config, error) {
 func (c Config) LedgerPath() string { return filepath.Join(c.Data, "ledger.db") }
 
 // KeyPath returns the file of the keys that encrypt secrets of the ledger, "" for none: Ledger.KeyFile, or beside the SQLite
-// file.
+// file. Ledger.Keys needs none.
 func (c Config) KeyPath() string {
+	if !c.Ledger.Keys.IsZero() {
+		return ""
+	}
 	if c.Ledger.KeyFile != "" || !c.Ledger.URL.IsZero() {
 		return c.Ledger.KeyFile
 	}
 	return filepath.Join(c.Data, "secrets.key")
 }
+
+// SealsSecrets reports whether secrets of the ledger are encrypted.
+func (c Config) SealsSecrets() bool { return !c.Ledger.Keys.IsZero() || c.KeyPath() != "" }
 
 // BlobDir returns the root folder of the disk blob store.
 func (c Config) BlobDir() string { return filepath.Join(c.Data, "blobs") }

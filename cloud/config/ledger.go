@@ -14,9 +14,12 @@ type Ledger struct {
 	Identity bool          `yaml:"identity"` // a token of the managed identity replaces the password
 	// KeyFile has the keys that encrypt secrets of the ledger; see Config.KeyPath.
 	KeyFile string `yaml:"key_file"`
+	// Keys is the text of such a file, for platforms that give secrets as variables. It replaces KeyFile.
+	Keys secret.String `yaml:"keys"`
 }
 
 func (l Ledger) validate(f *faults) {
+	f.addIf(!l.Keys.IsZero() && l.KeyFile != "", "ledger: set key_file or keys, not both")
 	if l.URL.IsZero() {
 		f.addIf(l.Identity, "ledger.identity: needs ledger.url, the address of a PostgreSQL database")
 		return

@@ -16,6 +16,13 @@ import (
 // openKeys reads the keys that encrypt secrets of the ledger. It returns nil when there is no file: with a ledger in
 // PostgreSQL and without ledger.key_file, and before the first start, unless create is true.
 func openKeys(cfg config.Config, create bool) (*vault.Keys, error) {
+	if !cfg.Ledger.Keys.IsZero() {
+		keys, err := vault.Fixed(cfg.Ledger.Keys.Reveal())
+		if err != nil {
+			return nil, fmt.Errorf("ledger.keys: %w", err)
+		}
+		return keys, nil
+	}
 	path := cfg.KeyPath()
 	if path == "" {
 		return nil, nil
@@ -89,7 +96,7 @@ func sealSecrets(ctx context.Context, cfg config.Config, l *ledger.Ledger, log *
 	if err := lostSecrets(cfg, lost); err != nil {
 		return err
 	}
-	if cfg.KeyPath() == "" {
+	if !cfg.SealsSecrets() {
 		log.Warn("the ledger holds keys of second factors, webhooks and orders in the clear; set ledger.key_file", "secrets", clear)
 		return nil
 	}
@@ -112,7 +119,7 @@ func lostSecrets(cfg config.Config, lost []string) error {
 	}
 	path := cfg.KeyPath()
 	if path == "" {
-		path = "of ledger.key_file"
+		path = "of ledger.key_file or ledger.keys"
 	}
 	return fmt.Errorf("the ledger has secrets whose key is missing (%s%s): put the file of keys %s back, with the key of this "+
 		"ledger; if it is lost, \"cloud-api secrets drop\" removes these secrets: %w", strings.Join(lost, ", "), more, path,
@@ -129,8 +136,8 @@ func secretsFinding(ctx context.Context, cfg config.Config, l *ledger.Ledger) Fi
 	switch {
 	case err != nil:
 		return Finding{check, LevelFail, err.Error(), "put the file of keys back; see backup.md"}
-	case clear > 0 && cfg.KeyPath() == "":
-		return Finding{check, LevelWarn, fmt.Sprintf("%d secrets of the ledger are in the clear", clear),
+	case !cfg.SealsSecrets():
+		return Finding{check, LevelWarn, fmt.Sprintf("there are no keys: secrets of the ledger are stored in the clear, %d so far", clear),
 			"set ledger.key_file, run cloud-api secrets init, and restart cloud-api"}
 	case clear > 0:
 		return Finding{check, LevelWarn, fmt.Sprintf("%d secrets of the ledger are in the clear", clear),

@@ -41,6 +41,10 @@ param mqttUser string = '@cloud'
 @secure()
 param mqttPassword string
 
+@description('The keys that encrypt secrets of the ledger, as "cloud-api secrets init" writes them; they go into the key vault.')
+@secure()
+param ledgerKeys string
+
 @description('true: storage and key vault are reached from the virtual network only. The database always is.')
 param privateNetwork bool = size == 'large'
 
@@ -109,6 +113,8 @@ module vault 'modules/vault.bicep' = {
     network: network.outputs.id
     readers: [identity.outputs.apiPrincipal, identity.outputs.workerPrincipal]
     mqttPassword: mqttPassword
+    ledgerKeys: ledgerKeys
+    keyReader: identity.outputs.apiPrincipal
   }
 }
 
@@ -149,6 +155,7 @@ module api 'modules/api.bicep' = {
     settings: concat(common, [
       { name: 'CATTLE_CLOUD_LEDGER_URL', value: 'postgres://${name}-api@${database.outputs.host}:5432/cattle?sslmode=verify-full' }
     ])
+    keysUri: vault.outputs.ledgerKeysUri
     passwordUri: vault.outputs.mqttPasswordUri
     insights: watching.outputs.connectionString
     workspace: watching.outputs.workspace

@@ -191,3 +191,24 @@ func TestIgnoreFileSendsWhatIsCopied(t *testing.T) {
 		t.Errorf("only %d sources were found", seen)
 	}
 }
+
+// TestKeysOfTheLedger checks that cloud-api encrypts secrets of a ledger in PostgreSQL, and that workers cannot read the keys.
+func TestKeysOfTheLedger(t *testing.T) {
+	with := 0
+	for name, s := range composeFile(t) {
+		if s.Environment["CATTLE_CLOUD_LEDGER_URL_FILE"] == "" {
+			continue
+		}
+		serves := strings.Contains(s.Image, "/cloud-api:") && s.Profiles[0] == "azure" && name != "broker"
+		file, has := s.Environment["CATTLE_CLOUD_LEDGER_KEY_FILE"], slices.Contains(s.Secrets, "ledger_keys")
+		if has != serves || (file == "/run/secrets/ledger_keys") != serves {
+			t.Errorf("%s: keys in %q, secrets %v; want them: %t", name, file, s.Secrets, serves)
+		}
+		if has {
+			with++
+		}
+	}
+	if with < 2 {
+		t.Errorf("%d services have keys of the ledger", with)
+	}
+}

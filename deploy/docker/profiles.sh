@@ -41,6 +41,7 @@ azure() {
 	printf 'DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=%s;BlobEndpoint=http://azurite:10000/devstoreaccount1;QueueEndpoint=http://azurite:10001/devstoreaccount1;' \
 		"$key" >"$SECRETS/azure_connection_string"
 	printf 'postgres://cattle:rehearsal@postgres:5432/cattle?sslmode=disable' >"$SECRETS/ledger_url"
+	head -c 32 /dev/urandom | basenc --base64url | tr -d '=' >"$SECRETS/ledger_keys"
 	printf 'rehearsal' | tee "$SECRETS/mqtt_password" >"$SECRETS/postgres_password"
 	chmod 644 "$SECRETS"/*
 	fill_card

@@ -73,6 +73,7 @@ func TestManifests(t *testing.T) {
 		case *apps.Deployment:
 			deployments[o.Name] = o
 			checkPod(t, o.Name, o.Spec.Template.Spec)
+			checkKeys(t, o.Name, o.Spec.Template.Spec)
 			if o.Spec.Template.Labels["app"] != o.Spec.Selector.MatchLabels["app"] || o.Namespace != "cattlecounter" {
 				t.Errorf("deployment %s selects %v of %v", o.Name, o.Spec.Selector, o.Spec.Template.Labels)
 			}
@@ -101,6 +102,27 @@ func TestManifests(t *testing.T) {
 
 // secretFiles is the folder of the files that the settings name.
 const secretFiles = "/run/secrets/cattlecounter"
+
+// checkKeys checks that the API, and nothing else, has the keys that encrypt secrets of the ledger.
+func checkKeys(t *testing.T, name string, p core.PodSpec) {
+	t.Helper()
+	const folder, file = "/run/secrets/cattlecounter-keys", "/run/secrets/cattlecounter-keys/ledger_keys"
+	var named, mounted, secret bool
+	for _, c := range p.Containers {
+		for _, e := range c.Env {
+			named = named || e.Name == "CATTLE_CLOUD_LEDGER_KEY_FILE" && e.Value == file
+		}
+		for _, m := range c.VolumeMounts {
+			mounted = mounted || m.MountPath == folder && m.ReadOnly
+		}
+	}
+	for _, v := range p.Volumes {
+		secret = secret || v.Secret != nil && v.Secret.SecretName == "cattlecounter-keys"
+	}
+	if want := name == "api"; named != want || mounted != want || secret != want {
+		t.Errorf("%s: keys of the ledger named %t, mounted %t, from the secret %t; want %t", name, named, mounted, secret, want)
+	}
+}
 
 // checkSettings compares the settings with the files of the secret, as the comment of settings.yaml names them.
 func checkSettings(t *testing.T, c *core.ConfigMap) {

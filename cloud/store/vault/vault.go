@@ -8,6 +8,7 @@
 package vault
 
 import (
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -33,6 +34,7 @@ var (
 	ErrNoKey   = errors.New("no key for this secret")         // the file lacks the key, or there is no file
 	ErrCorrupt = errors.New("the secret cannot be decrypted") // damaged, or not of this place
 	ErrFile    = errors.New("not a file of keys")
+	ErrFixed   = errors.New("the keys are no file of this machine; change them where they come from")
 )
 
 // Keys are the keys of a file. It is read again when it has changed. Keys is safe for concurrent use. A nil *Keys has no
@@ -57,6 +59,16 @@ func Open(path string) (*Keys, error) {
 		return nil, err
 	}
 	return k, nil
+}
+
+// Fixed returns keys of the text of such a file, for programs that get it from elsewhere, such as from a key vault. They do
+// not change while the program runs: Add and Keep fail with ErrFixed. The error wraps ErrFile.
+func Fixed(text string) (*Keys, error) {
+	all, err := parseFile([]byte(text))
+	if err != nil {
+		return nil, err
+	}
+	return &Keys{all: all}, nil
 }
 
 // Create makes a file with one new key, readable by its owner only. The error wraps fs.ErrExist when there is one already.
@@ -87,6 +99,9 @@ func (k *Keys) Current() (string, error) {
 // Add makes a new key, which seals from now on. The others still open what they sealed.
 func (k *Keys) Add() error {
 	all, err := k.keys()
+	if err == nil && k.path == "" {
+		err = ErrFixed
+	}
 	if err != nil {
 		return err
 	}
@@ -110,6 +125,9 @@ func (k *Keys) Keep(ids map[string]bool) (int, error) {
 	}
 	if len(kept) == len(all) {
 		return 0, nil
+	}
+	if k.path == "" {
+		return 0, ErrFixed
 	}
 	if err := write(k.path, kept, true); err != nil {
 		return 0, err
@@ -189,13 +207,16 @@ func (k *Keys) find(id string) (key, error) {
 			return one, nil
 		}
 	}
-	return key{}, fmt.Errorf("key %.16s is not in %s: %w", id, k.path, ErrNoKey)
+	return key{}, fmt.Errorf("key %.16s is not in %s: %w", id, cmp.Or(k.path, "ledger.keys"), ErrNoKey)
 }
 
 // keys returns the keys of the file as it is now.
 func (k *Keys) keys() ([]key, error) {
 	if k == nil {
 		return nil, fmt.Errorf("ledger.key_file names no file: %w", ErrNoKey)
+	}
+	if k.path == "" {
+		return k.all, nil
 	}
 	info, err := os.Stat(k.path)
 	if err != nil {

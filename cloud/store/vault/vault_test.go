@@ -48,6 +48,23 @@ func TestSealedTextsOpenAtTheirPlaceOnly(t *testing.T) {
 	}
 }
 
+// Keys of a text do what those of the same file do, and are not changed here.
+func TestFixed(t *testing.T) {
+	k := newKeys(t)
+	text := string(must.Get(os.ReadFile(k.Path()))(t))
+	fixed := must.Get(Fixed(text))(t)
+	if got := must.Get(fixed.Open("factor", "anna", must.Get(k.Seal("factor", "anna", "x"))(t)))(t); got != "x" {
+		t.Errorf("opened %q", got)
+	}
+	if got := must.Get(k.Open("factor", "anna", must.Get(fixed.Seal("factor", "anna", "y"))(t)))(t); got != "y" {
+		t.Errorf("opened %q", got)
+	}
+	must.FailWith(t, fixed.Add(), ErrFixed)
+	if _, err := Fixed("aGVsbG8"); !errors.Is(err, ErrFile) || strings.Contains(err.Error(), "aGVsbG8") {
+		t.Error(err)
+	}
+}
+
 func TestPlainTexts(t *testing.T) {
 	var none *Keys
 	for _, k := range []*Keys{none, newKeys(t)} {

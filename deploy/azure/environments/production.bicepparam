@@ -3,6 +3,7 @@ using '../main.bicep'
 param size = 'large'
 param version = readEnvironmentVariable('VERSION', 'latest')
 param mqttPassword = readEnvironmentVariable('MQTT_PASSWORD', '')
+param ledgerKeys = readEnvironmentVariable('LEDGER_KEYS', '')
 param databaseAdmin = {
   id: readEnvironmentVariable('DATABASE_ADMIN_ID', '')
   name: readEnvironmentVariable('DATABASE_ADMIN_NAME', '')

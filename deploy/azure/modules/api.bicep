@@ -9,12 +9,14 @@ param identityClient string
 param subnet string
 param settings array
 param passwordUri string
+param keysUri string
 param insights string
 param workspace string
 
 var variables = concat(settings, [
   { name: 'AZURE_CLIENT_ID', value: identityClient }
   { name: 'CATTLE_CLOUD_MQTT_PASSWORD', value: '@Microsoft.KeyVault(SecretUri=${passwordUri})' }
+  { name: 'CATTLE_CLOUD_LEDGER_KEYS', value: '@Microsoft.KeyVault(SecretUri=${keysUri})' }
   // The platform adds TLS.
   { name: 'CATTLE_CLOUD_HTTP_INSECURE', value: 'true' }
   { name: 'CATTLE_CLOUD_HTTP_HOSTS', value: '${name}.azurewebsites.net,${name}-next.azurewebsites.net' }

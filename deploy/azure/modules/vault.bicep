@@ -1,4 +1,4 @@
-// The one secret that is no identity: the password at the MQTT broker.
+// The secrets that are no identities: the password at the MQTT broker, and the keys of the ledger, which only the API reads.
 param location string
 param name string
 param tags object
@@ -8,6 +8,9 @@ param network string
 param readers array
 @secure()
 param mqttPassword string
+param keyReader string
+@secure()
+param ledgerKeys string
 
 resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
   // checkov:skip=CKV_AZURE_109: only with privateNetwork; a small installation has no private endpoints
@@ -33,10 +36,27 @@ resource password 'Microsoft.KeyVault/vaults/secrets@2023-07-01' = {
   properties: { value: mqttPassword, contentType: 'text/plain' }
 }
 
-// Key Vault Secrets User.
+resource keys 'Microsoft.KeyVault/vaults/secrets@2023-07-01' = {
+  // checkov:skip=CKV_AZURE_41: what they encrypt would be lost at their expiry; they are changed by deploying again
+  parent: vault
+  name: 'ledger-keys'
+  properties: { value: ledgerKeys, contentType: 'text/plain' }
+}
+
+resource keyUser 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(vault.id, keyReader, 'ledger-keys')
+  scope: keys
+  properties: {
+    principalId: keyReader
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '4633458b-17de-408a-b874-0445c86b69e6')
+  }
+}
+
+// Key Vault Secrets User, of the password alone.
 resource users 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for principal in readers: {
-  name: guid(vault.id, principal, 'secrets')
-  scope: vault
+  name: guid(vault.id, principal, 'mqtt-password')
+  scope: password
   properties: {
     principalId: principal
     principalType: 'ServicePrincipal'
@@ -78,4 +98,5 @@ resource names 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-01-
   properties: { privateDnsZoneConfigs: [{ name: kind, properties: { privateDnsZoneId: zones[i].id } }] }
 }]
 
+output ledgerKeysUri string = keys.properties.secretUri
 output mqttPasswordUri string = password.properties.secretUri
