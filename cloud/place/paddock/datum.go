@@ -3,9 +3,13 @@ package paddock
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
+
+	"cattlecounter/cloud/place/projection"
 )
 
 // Older coordinate systems in degrees lie up to some hundred metres beside WGS 84: Cape and Arc 1950 in Africa, SAD69 in Brazil,
@@ -39,6 +43,31 @@ func checkWKT(wkt string) error {
 		}
 	}
 	return foreign(names[1])
+}
+
+// utmOf returns the projection of a description of a UTM zone in metres (WKT 1, as .prj files have it). Its parameters say
+// which it is, because programs name systems in many ways; false for other projections.
+func utmOf(wkt string) (projection.Projection, bool) {
+	plain := strings.ToUpper(wkt)
+	if !strings.Contains(plain, `PROJECTION["TRANSVERSE_MERCATOR"`) || strings.Contains(plain, "FOOT") {
+		return projection.Projection{}, false
+	}
+	values := map[string]float64{}
+	for _, part := range strings.Split(plain, `PARAMETER["`)[1:] {
+		name, rest, _ := strings.Cut(part, `"`)
+		number, _, _ := strings.Cut(strings.TrimLeft(rest, ", \t\r\n"), "]")
+		v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		if err != nil {
+			return projection.Projection{}, false
+		}
+		values[name] = v
+	}
+	north, zone := values["FALSE_NORTHING"], (values["CENTRAL_MERIDIAN"]+183)/6
+	if values["SCALE_FACTOR"] != 0.9996 || values["FALSE_EASTING"] != 500e3 || north != 0 && north != 10e6 ||
+		values["LATITUDE_OF_ORIGIN"] != 0 || zone != math.Trunc(zone) {
+		return projection.Projection{}, false
+	}
+	return projection.UTM(int(zone), north != 0)
 }
 
 func sameDatum(name string) bool {

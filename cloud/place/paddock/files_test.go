@@ -284,7 +284,7 @@ func FuzzShape(f *testing.F) {
 	parts := shapes(f)
 	f.Add(parts["farm/Camps.shp"][108:], parts["farm/Camps.dbf"])
 	f.Fuzz(func(t *testing.T, record, table []byte) {
-		if p, err := shape(record); err != nil && p != nil {
+		if p, err := shape(record, func(x, y float64) (float64, float64) { return x, y }); err != nil && p != nil {
 			t.Error("polygons with an error")
 		}
 		if names, err := readNames(table); err != nil && names != nil {

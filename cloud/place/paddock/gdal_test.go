@@ -3,9 +3,11 @@ package paddock
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,12 +46,40 @@ func TestIndependentPrograms(t *testing.T) {
 			t.Errorf("%s of GDAL: %+v", form, got)
 		}
 	}
-	run("ogr2ogr", "-f", "ESRI Shapefile", filepath.Join(dir, "utm"), source, "-nln", "camps", "-t_srs", "EPSG:32734")
-	for ext := range map[string]bool{".shp": true, ".dbf": true, ".prj": true} {
-		files["camps"+ext] = must.Get(os.ReadFile(filepath.Join(dir, "utm", "camps"+ext)))(t)
+	for code, why := range map[string]string{"32734": "", "32633": "", "31983": "", "20934": "Arc", "2048": "projection", "2232": "projection"} {
+		out := filepath.Join(dir, code)
+		run("ogr2ogr", "-f", "ESRI Shapefile", out, source, "-nln", "camps", "-t_srs", "EPSG:"+code)
+		for ext := range map[string]bool{".shp": true, ".dbf": true, ".prj": true} {
+			files["camps"+ext] = must.Get(os.ReadFile(filepath.Join(out, "camps"+ext)))(t)
+		}
+		got, err := ReadAny(archive(t, files))
+		if why != "" {
+			if err == nil || !strings.Contains(strings.ToUpper(err.Error()), strings.ToUpper(why)) {
+				t.Errorf("a shapefile of GDAL in EPSG:%s: %v", code, err)
+			}
+			continue
+		}
+		must.Do(t, err)
+		if a, b := got[0].Polygons[0][0], list[0].Polygons[0][0]; !slices.ContainsFunc(a, func(p [2]float64) bool {
+			return math.Hypot(p[0]-b[0][0], p[1]-b[0][1]) < 3e-5 // three metres
+		}) {
+			t.Errorf("EPSG:%s: no corner of %v at %v", code, a, b[0])
+		}
 	}
-	if _, err := ReadAny(archive(t, files)); err == nil || !strings.Contains(err.Error(), "projection") {
-		t.Errorf("a projected shapefile of GDAL: %v", err)
+}
+
+// TestCharacterSets reads KML whose declaration names its character set.
+func TestCharacterSets(t *testing.T) {
+	const text = `<?xml version="1.0" encoding="%s"?><kml><Placemark><name>%s</name><Polygon><outerBoundaryIs><LinearRing>
+		<coordinates>24,-31 25,-31 25,-32</coordinates></LinearRing></outerBoundaryIs></Polygon></Placemark></kml>`
+	for _, c := range []struct{ set, name, want string }{{"ISO-8859-1", "Ca\xf1ada", "Cañada"}, {"windows-1251", "\xcb\xf3\xe3", "Луг"},
+		{"UTF-8", "Cañada", "Cañada"}, {"ISO-8859-1", "Cañada", "Cañada"}} {
+		if got, err := ReadAny(fmt.Appendf(nil, text, c.set, c.name)); err != nil || got[0].Name != c.want {
+			t.Errorf("%s: %+v, want %s: %v", c.set, got, c.want, err)
+		}
+	}
+	if _, err := ReadAny(fmt.Appendf(nil, text, "of-no-kind", "\xf1")); err == nil || !strings.Contains(err.Error(), "of-no-kind") {
+		t.Errorf("an unknown character set: %v", err)
 	}
 }
 

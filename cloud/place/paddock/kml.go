@@ -10,6 +10,9 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/htmlindex"
 
 	"cattlecounter/cloud/place/geopackage"
 )
@@ -95,7 +98,16 @@ type placemark struct {
 // readKML reads the polygons of KML 2.2 (OGC 07-147r2): each Placemark with polygons is a paddock.
 func readKML(b []byte) ([]Paddock, error) {
 	d := xml.NewDecoder(bytes.NewReader(b))
-	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
+	d.CharsetReader = func(name string, in io.Reader) (io.Reader, error) {
+		if utf8.Valid(b) { // some programs name another character set than they write
+			return in, nil
+		}
+		e, err := htmlindex.Get(name)
+		if err != nil {
+			return nil, fmt.Errorf("character set %.40q is not known; save the file as UTF-8", name)
+		}
+		return e.NewDecoder().Reader(in), nil
+	}
 	var r reader
 	var mark *placemark
 	for root := ""; ; {

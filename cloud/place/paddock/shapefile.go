@@ -14,7 +14,7 @@ import (
 )
 
 // A shapefile ("ESRI Shapefile Technical Description", 1998) is a .shp with the shapes, a .dbf (dBASE III) with a row for
-// each and a .prj with the coordinate system.
+// each and a .prj with the coordinate system: degrees, or a UTM zone.
 
 var errShape = errors.New("the shapefile is cut off or damaged")
 
@@ -30,8 +30,13 @@ func readShapes(base string, files map[string]*zip.File) ([]Paddock, error) {
 			parts[ext] = b
 		}
 	}
+	degrees := func(x, y float64) (float64, float64) { return x, y }
 	if prj := strings.ToUpper(string(parts[".prj"])); strings.Contains(prj, "PROJCS") || strings.Contains(prj, "PROJCRS") {
-		return nil, fmt.Errorf("%w: the shapefile has a projection (%.60q); export it in WGS 84 (EPSG:4326)", ErrFile, prj)
+		to, ok := utmOf(prj)
+		if !ok {
+			return nil, fmt.Errorf("%w: the shapefile has a projection (%.60q); export it in WGS 84 (EPSG:4326)", ErrFile, prj)
+		}
+		degrees = to.Degrees
 	}
 	if err := checkWKT(string(parts[".prj"])); err != nil {
 		return nil, err
@@ -55,7 +60,7 @@ func readShapes(base string, files map[string]*zip.File) ([]Paddock, error) {
 		if length > int64(len(b)-8) {
 			return nil, r.fault(errShape)
 		}
-		polygons, err := shape(b[8 : 8+length])
+		polygons, err := shape(b[8:8+length], degrees)
 		if err != nil {
 			return nil, r.fault(err)
 		}
@@ -70,8 +75,8 @@ func readShapes(base string, files map[string]*zip.File) ([]Paddock, error) {
 	}
 }
 
-// shape reads the polygons of one record: types 5, 15 and 25. Other types have none.
-func shape(b []byte) ([][][][2]float64, error) {
+// shape reads the polygons of one record: types 5, 15 and 25. Other types have none. degrees maps the coordinates to WGS 84.
+func shape(b []byte, degrees func(x, y float64) (lon, lat float64)) ([][][][2]float64, error) {
 	if len(b) < 4 {
 		return nil, errShape
 	}
@@ -97,8 +102,9 @@ func shape(b []byte) ([][][][2]float64, error) {
 		}
 		var ring [][]float64
 		for k := from; k < to; k++ {
-			ring = append(ring, []float64{math.Float64frombits(binary.LittleEndian.Uint64(at[16*k:])),
-				math.Float64frombits(binary.LittleEndian.Uint64(at[16*k+8:]))})
+			lon, lat := degrees(math.Float64frombits(binary.LittleEndian.Uint64(at[16*k:])),
+				math.Float64frombits(binary.LittleEndian.Uint64(at[16*k+8:])))
+			ring = append(ring, []float64{lon, lat})
 		}
 		p, err := polygon([][][]float64{ring})
 		if err != nil {

@@ -51,6 +51,14 @@ func ByCode(code int) (Projection, bool) {
 	return Projection{}, false
 }
 
+// UTM returns the projection of a zone, 1 to 60; false for others.
+func UTM(zone int, south bool) (Projection, bool) {
+	if zone < 1 || zone > 60 {
+		return Projection{}, false
+	}
+	return utm(zone, south), true
+}
+
 const (
 	axis       = 6378137.0         // metres, WGS 84
 	flattening = 1 / 298.257223563 // WGS 84
