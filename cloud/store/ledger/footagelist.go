@@ -56,14 +56,9 @@ func (l *Catalog) listByAge(ctx context.Context, p Page) ([]bornView, string, er
 		}
 		f.where[0], order = `f.born > $1`, ` ORDER BY f.born LIMIT $2`
 	}
-	few, err := l.footage(ctx, f, p)
+	where, err := l.chosenByAge(ctx, f, p, order)
 	if err != nil {
 		return nil, "", err
-	}
-	where := f.String()
-	if few && p.State == "" {
-		f.ofChosen()
-		where = `WHERE f.born IN (SELECT f.born FROM footage f ` + f.String() + strings.Replace(order, `BY `, `BY +`, 1) + `)`
 	}
 	vs, err := list(ctx, l.db.Read(), scanView, viewQuery+where+order, f.args...)
 	if err != nil {
@@ -71,6 +66,44 @@ func (l *Catalog) listByAge(ctx context.Context, p Page) ([]bornView, string, er
 	}
 	vs, next := cutPage(vs, limit, func(v bornView) int64 { return v.born })
 	return vs, next, nil
+}
+
+// chosenByAge adds the conditions of the page to f, and returns the WHERE clause of its rows.
+func (l *Catalog) chosenByAge(ctx context.Context, f *filter, p Page, order string) (string, error) {
+	if p.Paddock != "" && p.State == "" && p.Window == nil && p.Name == "" {
+		s := inPaddock(p.Paddock)
+		if err := s.count(ctx, l.db.Read()); err != nil {
+			return "", err
+		}
+		if !s.rare() {
+			f.taken(p)
+			return f.inPaddock(p.Paddock, order), nil
+		}
+	}
+	few, err := l.footage(ctx, f, p)
+	if err != nil {
+		return "", err
+	}
+	if few && p.State == "" {
+		f.ofChosen()
+		return `WHERE f.born IN (SELECT f.born FROM footage f ` + f.String() + strings.Replace(order, `BY `, `BY +`, 1) + `)`, nil
+	}
+	return f.String(), nil
+}
+
+// inPaddock returns the WHERE clause of the footage of a paddock and its duplicates. One index has the footage of the
+// paddock in the order of the page, and another one has all duplicates, so what other paddocks have is not read.
+func (f *filter) inPaddock(name, order string) string {
+	position := f.where[0] // by f.born, which the second index has
+	f.ofChosen()
+	f.where[0] = strings.Replace(position, `f.`, `s.`, 1)
+	f.add(`s.paddock = ? AND f.id = s.footage AND f.duplicate_of IS NULL`, clean(name))
+	own := `SELECT s.born FROM spread s CROSS JOIN footage f ` + f.String() + strings.Replace(order, `f.`, `s.`, 1)
+	f.where[0] = position
+	f.where[len(f.where)-1] = fmt.Sprintf(`f.duplicate_of IS NOT NULL AND EXISTS (SELECT 1 FROM spread s
+		WHERE s.footage = f.duplicate_of AND s.paddock = $%d)`, len(f.args))
+	copied := `SELECT f.born FROM footage f ` + f.String() + order
+	return `WHERE f.born IN (SELECT born FROM (` + own + `) own UNION ALL SELECT born FROM (` + copied + `) copied)`
 }
 
 // ranked is footage at its place by the number of its animals.
