@@ -26,21 +26,35 @@ DRAFT = "{draft}"  # stands for the output in a command
 START = Path(__file__).resolve().parent.parent / "default.pt"
 DEFAULT = START.parent.parent / "model" / "default"
 SHARES = (1.0, 0.8, 0.6, 0.4)  # of the new weights in the mixtures
-STEPS, KEEP_EVERY = 800, 100
+STEPS, KEEP_EVERY = 2300, 100
+FIRST_STEPS = 0.35  # of all steps, with the pictures of WEIGHTS; the others have those of WEIGHTS_AGAIN
 FIRST = {"dunes": "dunes_{0,1}?.jpg dunes_2{0,1}.jpg", "works": "works_0?.jpg works_1{0,1,2,3,4,5,6,7}.jpg"}
 STRAIGHT_DOWN = "isavill_*.jpg"
 OTHERS = "mounir_sheep_{1,3}.jpg gigumay_*.jpg kenyanzebras_000003.jpg delplanque_*.jpg"
 FORESTS = "2019_YELL_*.png OSBS_*.png SOAP_*.png"
 PELICANS = "AWPE*.JPG"
+CLOSE = ("--plain", "0", "--close", "0.6", "--alike", "0.6")
+PLAIN = ("--plain", "0.85", "--alike", "0.5")
+EMPTY = ("empty-dunes", "empty-works")
+OTHER_GROUND = ("ground", "ground-ufo", "forest", "stills", "nadir")
 NO_GROUND = ("mask", "relief", "overlay", "light", "hires", "normal", "noise", "structure")
 
-# The share of each folder of pictures in the views.
+# The share of each folder of pictures in the views of the first steps.
 WEIGHTS = {
     "stills": 1.2, "nadir": 0.5, "dairy": 0.4, "others": 0.4, "birds": 0.1,
     "empty-works": 2.1, "empty-dunes": 0.6, "mined-works": 0.3,
     "ground": 0.15, "ground-ufo": 0.15, "forest": 0.1,
     "render": 0.7, "simclips": 0.8, "herds3d-plain": 0.5, "herds3d-close": 0.6,
     "composed-empty": 0.6, "composed-other": 0.4,
+}  # fmt: skip
+# And of the other steps, with more pictures that are made.
+WEIGHTS_AGAIN = {
+    "stills": 1.3, "nadir": 0.7, "dairy": 0.4, "others": 0.4, "birds": 0.1,
+    "empty-works": 2.4, "empty-dunes": 0.7, "mined-works": 0.4,
+    "ground": 0.2, "ground-ufo": 0.2, "forest": 0.1,
+    "render": 0.3, "render-more": 0.5, "simclips": 0.6, "simclips-more": 1.0,
+    "herds3d-plain": 0.25, "herds3d-plain-more": 0.3, "herds3d-close": 0.25, "herds3d-close-more": 0.4,
+    "composed-empty": 0.3, "composed-empty-more": 0.5, "composed-other": 0.2, "composed-other-more": 0.4,
 }  # fmt: skip
 
 
@@ -180,40 +194,63 @@ def data_steps(at: Places, part: float) -> list[Step]:
         # Without other animals: white sheep would outnumber white cattle.
         step("cutouts", module("cutouts", *map(at.data, ("stills", "dairy", "nadir")), "--out", DRAFT, "--per-clip", "120"), "stills", "dairy", "nadir"),
         step("mined-works", module("mine", at.data("empty-works"), DRAFT, *model), "empty-works"),
-        step("render", [at.herdsim, "pictures", "--out", DRAFT, "--images", many(500), "--seed", "13000"]),
-        step("simclips", module("simclips", DRAFT, "--herdsim", at.herdsim, "--clips", many(80), "--seed", "5")),
         *(
-            step(f"herds3d-{kind}", module("herds3d", at.art / "0ad", DRAFT, *options, *photos), "ground", "ground-ufo")
-            for kind, options in {
-                "close": ["--images", many(60), "--seed", "521", "--plain", "0", "--close", "0.6", "--alike", "0.6"],
-                "plain": ["--images", many(40), "--seed", "511", "--plain", "0.85", "--alike", "0.5"],
-            }.items()
+            step(f"render{more}", [at.herdsim, "pictures", "--out", DRAFT, "--images", many(images), "--seed", seed])
+            for more, images, seed in (("", 500, "13000"), ("-more", 600, "23000"))
         ),
         *(
-            step(f"composed-{kind}", module("compose", *library, "--out", DRAFT, *options, "--backgrounds", *map(at.data, grounds)), "cutouts", *grounds)
-            for kind, options, grounds in (
-                ("empty", ["--apart", "0.75", "--images", many(180), "--seed", "71"], ["empty-dunes", "empty-works"]),
-                ("other", ["--apart", "0.65", "--images", many(120), "--seed", "72"], ["ground", "ground-ufo", "forest", "stills", "nadir"]),
+            step(f"simclips{more}", module("simclips", DRAFT, "--herdsim", at.herdsim, "--clips", many(clips), "--seed", seed))
+            for more, clips, seed in (("", 80, "5"), ("-more", 160, "6"))
+        ),
+        *(
+            step(f"herds3d-{kind}", module("herds3d", at.art / "0ad", DRAFT, "--images", many(images), "--seed", seed, *look, *photos), "ground", "ground-ufo")
+            for kind, images, seed, look in (
+                ("close", 60, "521", CLOSE),
+                ("close-more", 100, "621", CLOSE),
+                ("plain", 40, "511", PLAIN),
+                ("plain-more", 60, "611", PLAIN),
+            )
+        ),
+        *(
+            step(
+                f"composed-{kind}",
+                module(
+                    "compose", *library, "--out", DRAFT, "--apart", apart, "--images", many(images), "--seed", seed, "--backgrounds", *map(at.data, grounds)
+                ),
+                "cutouts",
+                *grounds,
+            )
+            for kind, apart, images, seed, grounds in (
+                ("empty", "0.75", 180, "71", EMPTY),
+                ("empty-more", "0.75", 320, "171", EMPTY),
+                ("other", "0.65", 120, "72", OTHER_GROUND),
+                ("other-more", "0.65", 220, "172", OTHER_GROUND),
             )
         ),
     ]
 
 
 def model_steps(at: Places, steps: int, batch: int) -> list[Step]:
-    """Training, mixtures and model folders. A stopped training goes on at its last checkpoint."""
-    keep = min(KEEP_EVERY, steps)
-    steps -= steps % keep
-    trained = at.out / "run" / f"step-{steps}.pt"
-    data = [part for name, weight in WEIGHTS.items() for part in ("--data", f"{at.data(name)}@{weight}")]
-    train = module(
-        "train", "--start", START, "--layers", "2", *data, "--out", trained.parent, "--seed", "81", "--batch", str(batch),
-        "--rate", "2.5e-4", "--backbone-rate", "8e-5", "--warmup", str(min(100, steps // 2)), "--steps", str(steps), "--keep-every", str(keep),
-    )  # fmt: skip
-    made = [Step("train", trained, train)]
+    """Training in two runs, mixtures and model folders. A stopped training goes on at its last checkpoint."""
+    keep = min(KEEP_EVERY, steps // 2)
+    first = max(1, round(FIRST_STEPS * steps / keep)) * keep
+    last = max(1, (steps - first) // keep) * keep
+
+    def train(name: str, start: Path, weights: dict[str, float], length: int, seed: str, rates: tuple[str, str], warmup: int) -> Step:
+        out = at.out / ("run" if start == START else "run-again") / f"step-{length}.pt"
+        data = [part for folder, weight in weights.items() for part in ("--data", f"{at.data(folder)}@{weight}")]
+        command = module(
+            "train", "--start", start, "--layers", "2", *data, "--out", out.parent, "--seed", seed, "--batch", str(batch),
+            "--rate", rates[0], "--backbone-rate", rates[1], "--warmup", str(min(warmup, length // 2)), "--steps", str(length), "--keep-every", str(keep),
+        )  # fmt: skip
+        return Step(name, out, command, () if start == START else ("train",))
+
+    made = [train("train", START, WEIGHTS, first, "81", ("2.5e-4", "8e-5"), 100)]
+    made.append(train("train-again", made[0].makes, WEIGHTS_AGAIN, last, "84", ("2e-4", "7e-5"), 60))
     for share in SHARES:
         name = f"share-{share:g}"
         mixed, folder = at.out / "mixed" / f"{name}.pt", at.out / "models" / name
-        made.append(Step(f"mix-{share:g}", mixed, module("soup", START, trained, DRAFT, "--share", f"{share:g}"), ("train",)))
+        made.append(Step(f"mix-{share:g}", mixed, module("soup", START, made[1].makes, DRAFT, "--share", f"{share:g}"), ("train-again",)))
         # As for the default: with these the scores are right, and white cattle from near are no sheep.
         export = module("export", mixed, DRAFT, "--name", "cattle-from-above", "--threshold", "0.4", "--calibration", "1", "-0.1", "--others", "-1.2")
         made.append(Step(f"export-{share:g}", folder, export, (f"mix-{share:g}",)))
@@ -239,13 +276,13 @@ def main(argv: list[str]) -> int:
     p.add_argument("--art", type=Path, required=True, help="folder of what make train-art fetches")
     p.add_argument("--worker", type=Path, required=True, help="the worker program")
     p.add_argument("--herdsim", type=Path, required=True, help="the herdsim program")
-    p.add_argument("--steps", type=int, default=STEPS, help=f"of training; whole hundreds (default {STEPS})")
+    p.add_argument("--steps", type=int, default=STEPS, help=f"of training in two runs; whole hundreds (default {STEPS})")
     p.add_argument("--batch", type=int, default=8, help="views a step (default 8)")
     p.add_argument("--part", type=float, default=1.0, help="of the pictures to make, for a quick trial (default 1)")
     p.add_argument("--jobs", type=int, default=min(8, os.cpu_count() or 1), help="steps at a time while data is made (default: processors, at most 8)")
     a = p.parse_args(argv)
-    if a.steps < 1 or a.batch < 1 or a.jobs < 1 or not 0 < a.part <= 1:
-        p.error("--steps, --batch and --jobs must be at least 1, --part above 0 and at most 1")
+    if a.steps < 2 or a.batch < 1 or a.jobs < 1 or not 0 < a.part <= 1:
+        p.error("--steps must be at least 2, --batch and --jobs at least 1, --part above 0 and at most 1")
     at = Places(*(path.resolve() for path in (a.pictures, a.art, a.out, a.worker, a.herdsim)))
     try:
         hold(at.out, {"part": a.part, "steps": a.steps, "batch": a.batch})

@@ -64,7 +64,7 @@ def test_the_recipe_makes_every_folder_it_trains_with_and_takes_no_held_back_pic
     at = handed_out(tmp_path)
     steps = retrain.data_steps(at, 0.1)
     made = {s.name for s in steps}
-    assert set(retrain.WEIGHTS) <= made and all(s.makes == at.data(s.name) for s in steps)
+    assert set(retrain.WEIGHTS) | set(retrain.WEIGHTS_AGAIN) <= made and all(s.makes == at.data(s.name) for s in steps)
     known: set[str] = set()
     for step in steps:
         assert set(step.needs) <= known, f"{step.name} comes before what it needs"
@@ -86,10 +86,13 @@ def test_a_missing_picture_is_named(tmp_path):
 
 def test_the_training_ends_with_the_checkpoint_that_is_mixed(tmp_path):
     at = handed_out(tmp_path)
-    steps = {s.name: s for s in retrain.model_steps(at, 250, 8)}
-    train = [str(part) for part in steps["train"].command]
-    assert steps["train"].makes.name == "step-200.pt" and train[train.index("--steps") + 1] == "200"
-    assert str(steps["train"].makes) in map(str, steps["mix-0.6"].command) and steps["mix-0.6"].needs == ("train",)
+    steps = {s.name: s for s in retrain.model_steps(at, 350, 8)}
+    for name, makes, start in (("train", "step-100.pt", retrain.START), ("train-again", "step-200.pt", steps["train"].makes)):
+        train = [str(part) for part in steps[name].command]
+        assert steps[name].makes.name == makes and f"step-{train[train.index('--steps') + 1]}.pt" == makes
+        assert train[train.index("--start") + 1] == str(start)
+    assert steps["train"].makes.parent != steps["train-again"].makes.parent, "a run goes on where a checkpoint is"
+    assert str(steps["train-again"].makes) in map(str, steps["mix-0.6"].command) and steps["mix-0.6"].needs == ("train-again",)
     assert {s.makes.name for n, s in steps.items() if n.startswith("export")} == {f"share-{share:g}" for share in retrain.SHARES}
 
 
