@@ -1,7 +1,7 @@
 // Package leaked says whether a password is one that attackers try first: it is in a list of leaked ones, or follows from
 // one by a pattern.
 //
-// The list has the 20,000 most frequent passwords of public leaks, in lower case. It is the one of the Python package Django
+// The list has about 20,000 of the most frequent passwords of public leaks, in lower case. It is the one of the Python package Django
 // 5.2 (django/contrib/auth/common-passwords.txt.gz; LICENSE is that of Django). A server needs no Internet access for it.
 package leaked
 
@@ -32,7 +32,7 @@ var product = []string{"cattlecounter", "cattle", "counter"}
 
 // Knows reports whether a password is in the list or guessed from it: with other letters in upper case, with digits for
 // letters, repeated, or with some digits and signs around. own are words that an attacker knows, such as the name of the
-// person. A password of one short pattern, of a sequence or of neighbors on the keyboard is known, too.
+// person; with any digits and signs around, they are no password either. A password of one short pattern, of a sequence or of neighbors on the keyboard is known, too.
 //
 // It reads the whole list, which takes some milliseconds, and keeps none of it in memory. It is safe for concurrent use.
 func Knows(password string, own ...string) bool {
@@ -48,14 +48,20 @@ func Knows(password string, own ...string) bool {
 		}
 	}
 	delete(words, "")
+	bare := strings.TrimFunc(p, noLetter)
 	for _, w := range append(product, own...) {
 		w = strings.ToLower(strings.TrimSpace(w))
 		if w != "" && (words[w] || words[unpadded(w, strings.TrimFunc)]) {
 			return true
 		}
+		if w = strings.TrimFunc(w, noLetter); w != "" && (w == bare || w == letters.Replace(bare)) {
+			return true
+		}
 	}
 	return listed(words)
 }
+
+func noLetter(r rune) bool { return !unicode.IsLetter(r) }
 
 // letters turns the usual digits and signs for letters back.
 var letters = strings.NewReplacer("0", "o", "1", "i", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s", "!", "i")
@@ -63,7 +69,7 @@ var letters = strings.NewReplacer("0", "o", "1", "i", "3", "e", "4", "a", "5", "
 // unpadded returns the text without what is no letter at its ends, which trim removes, "" when the rest is short or more is
 // around it.
 func unpadded(s string, trim func(string, func(rune) bool) string) string {
-	word := trim(s, func(r rune) bool { return !unicode.IsLetter(r) })
+	word := trim(s, noLetter)
 	if len(word) < fewestLetters || len(s)-len(word) > mostPadding {
 		return ""
 	}

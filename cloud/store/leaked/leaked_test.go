@@ -31,8 +31,13 @@ func TestKnows(t *testing.T) {
 			t.Errorf("%q of ben is refused", p)
 		}
 	}
+	for _, p := range []string{"ben123456789", "2025202620ben", "--B3n--82047193658", "8204719365820@ben"} {
+		if !Knows(p, "ben") {
+			t.Errorf("%q of ben is not refused", p)
+		}
+	}
 	for _, p := range []string{"correct horse battery", "wrong horse battery", "tr0ub4dor und 3 Kühe", "vaca lechera 2019 norte", "牛牛数えます今日明日",
-		"8204719365820", "xK9#vq2LmW7z", "fence-post-gate", "a longer pass phrase", "sunshine82047193658"} {
+		"8204719365820", "xK9#vq2LmW7z", "fence-post-gate", "a longer pass phrase", "anna has cows here", "sunshine82047193658"} {
 		if Knows(p) {
 			t.Errorf("%q is refused", p)
 		}

@@ -285,7 +285,7 @@ def main(argv: list[str]) -> int:
         p.error("--steps must be at least 2, --batch and --jobs at least 1, --part above 0 and at most 1")
     at = Places(*(path.resolve() for path in (a.pictures, a.art, a.out, a.worker, a.herdsim)))
     try:
-        hold(at.out, {"part": a.part, "steps": a.steps, "batch": a.batch})
+        hold(at.out, {"part": a.part, "steps": a.steps, "batch": a.batch, "first": WEIGHTS, "again": WEIGHTS_AGAIN})
         run(data_steps(at, a.part), at.out / "logs", a.jobs)
         run(model_steps(at, a.steps, a.batch), at.out / "logs", 1)
     except (RetrainError, coco.DataError, OSError) as e:
