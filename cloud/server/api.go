@@ -234,7 +234,7 @@ func placing(l *ledger.Ledger, blobs store.Blobs, log *slog.Logger) stage {
 // newViews returns what reads the state of the system for people: the overview, and the notifications that follow it.
 func newViews(ctx context.Context, cfg config.Config, l *ledger.Ledger, st store.Stores, m *messaging, certs *certificates,
 	log *slog.Logger) (*overview.Overview, *notifying, error) {
-	views, err := overview.New(overview.Options{Sites: l.Sites, Work: l.Work, Workers: l.Workers, Models: l.Models, Logs: l.Grounds, Uploads: l.Uploads,
+	views, err := overview.New(overview.Options{Sites: l.Sites, Borders: &ground.Names{Book: l.Borders}, Book: l.Book, Work: l.Work, Workers: l.Workers, Models: l.Models, Logs: l.Grounds, Uploads: l.Uploads,
 		Stations: m.stations, Disk: st.Ready, Certificates: certs.states})
 	if err != nil {
 		return nil, nil, err

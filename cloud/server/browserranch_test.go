@@ -23,7 +23,10 @@ type ranch struct {
 	station *outpost
 }
 
-const ranchFlights = 400
+const (
+	ranchFlights = 400
+	inPaddock    = 40 // the flight of which some animals are in a paddock
+)
 
 // seedRanch starts the server of a ranch. Some of its jobs wait, one was given up and one is being counted.
 func seedRanch(t *testing.T) *ranch {
@@ -35,6 +38,7 @@ func seedRanch(t *testing.T) *ranch {
 			Sites: ledger.SiteSet{"north", "south"}}))(t).Reveal()
 		station = must.Get(l.Devices.Add(t.Context(), "dock-1", "north", ledger.RoleDevice))(t).Reveal()
 		must.Get(l.Devices.Add(t.Context(), "dock-2", "south", ledger.RoleDevice))(t)
+		must.Do(t, l.Book.Put(t.Context(), "north", time.Now().AddDate(-2, 0, 0), []ledger.Expected{{Paddock: "north 1", Animals: new(210)}}))
 		for i := range ranchFlights {
 			seedFlight(t, l, i)
 		}
@@ -80,6 +84,10 @@ func seedFlight(t *testing.T, l *ledger.Ledger, i int) {
 	n := 200 + i%17
 	must.Get(l.Attempts.Finish(ctx, rec.Job.ID, begun.Fence, ledger.Count{Footage: id, Job: rec.Job.ID, Unique: n, Low: n - 6,
 		High: n + 8, ByClass: map[string]int{"cow": n}, Model: "default"}, string(id)+".json"))(t)
+	if i == inPaddock {
+		must.Do(t, l.Grounds.Put(ctx, ledger.DueGround{Footage: id, Mark: 1000}, ledger.Ground{Spread: ledger.Spread{Way: "camera",
+			Paddocks: []ledger.PaddockCount{{Name: "north 1", Animals: &n, Low: new(n - 6), High: new(n + 8), Seen: 0.9}}}}))
+	}
 }
 
 // connectStation connects dock-1 with readings, three pieces of footage and the picture of one.
@@ -134,9 +142,12 @@ var ranchViews = []struct {
 	path, ready string
 	aged        bool // it shows figures
 }{
-	{"/", "having('#sites', 'north').some(shown) && having('#sites', 'south').some(shown)", true},
+	{"/", "having('#sites', 'north').some(shown) && having('#sites', 'south').some(shown) && " +
+		"having('.paddocks-now li', 'north 1').some((e) => shown(e) && /206.*200 to 214.*90 % seen.*book: 210.*agrees/s.test(e.textContent)) && " +
+		"having('.paddocks-now li', 'north 2').some((e) => e.textContent.includes('No counts yet'))", true},
 	{"/flights", "all('#footage .row').length >= 40", true},
 	{"/flights?site=south&state=done", "rows('DJI_0391').some(shown)", true},
+	{"/flights?site=north&paddock=north%201", "rows('').length === 1 && rows('DJI_0040').some(shown) && all('.filters select').some((e) => e.value === 'north 1' && e.length === 7)", true},
 	{"/flights/compare?a=flight-000&b=flight-002", "having('#compare', '+2').some(shown)", true},
 	{"/history?days=365", "all('#history canvas').length === 2", true},
 	{"/stations", "having('#stations li', 'dock-1').some(shown)", true},
@@ -169,6 +180,9 @@ func TestPageOfARanch(t *testing.T) {
 			page.shot(name)
 			if over := value[float64](page, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
 				t.Errorf("%s is %v px too wide", name, over)
+			}
+			if !value[bool](page, `((e) => !e || ((r) => r.left >= 0 && r.right <= innerWidth)(e.getBoundingClientRect()))(document.querySelector('.nav [aria-current]'))`) {
+				t.Errorf("%s does not show which view it is", name)
 			}
 			if bare := value[[]string](page, bareFigures); v.aged && len(bare) > 0 {
 				t.Errorf("%s shows figures without their age: %q", name, bare)

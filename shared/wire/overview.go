@@ -22,6 +22,20 @@ type SiteOverview struct {
 	Change   *int       `json:"change,omitempty"` // of the count since the previous one
 	Agrees   *bool      `json:"agrees,omitempty"` // the two intervals overlap
 	Flights  int        `json:"flights"`          // counts of the last seven days; a flight of several parts is one
+	// Paddocks are those that the site has now, in alphabetical order; never nil.
+	Paddocks []PaddockOverview `json:"paddocks"`
+}
+
+// PaddockOverview is the newest count of one paddock.
+type PaddockOverview struct {
+	Paddock string `json:"paddock"`
+	// Latest is of the footage that saw a part of the paddock last; nil when none of the newest counts of the site did.
+	Latest   *SiteCount `json:"latest,omitempty"`
+	Seen     float64    `json:"seen"`               // by that footage, share of the paddock, 0 to 1
+	Previous *SiteCount `json:"previous,omitempty"` // of another flight
+	Change   *int       `json:"change,omitempty"`   // since the previous one; nil unless both saw at least 95 % of the paddock
+	Agrees   *bool      `json:"agrees,omitempty"`   // like Change: the two intervals overlap
+	Expected *Expected  `json:"expected,omitempty"` // of the book, for the time of the latest count
 }
 
 // SiteCount is the count of one flight, or of footage that is in no flight.

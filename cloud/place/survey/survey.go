@@ -303,8 +303,8 @@ const (
 	NotSeen  Verdict = "not_seen"  // nothing was counted there
 )
 
-// wholly is the share of a paddock from which on its animals are taken to be seen.
-const wholly = 0.95
+// Wholly is the share of a paddock from which on its animals are taken to be seen.
+const Wholly = 0.95
 
 // Judge compares a count with an expected number. low and high are nil when nothing was counted; seen is the share of the
 // ground that was seen, 1 where it is not known.
@@ -316,7 +316,7 @@ func Judge(expected int, low, high *int, seen float64) Verdict {
 		return More
 	case expected <= *high:
 		return Agrees
-	case seen < wholly:
+	case seen < Wholly:
 		return PartSeen
 	}
 	return Fewer

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"cattlecounter/cloud/place/paddock"
@@ -13,10 +14,11 @@ import (
 // mostVersions are the newest versions of the paddocks of a site whose names are known.
 const mostVersions = 20
 
-// Names knows the names of paddocks. It is for one goroutine.
+// Names knows the names of paddocks. It is safe for concurrent use.
 type Names struct {
 	Book *ledger.BorderBook
 
+	mu    sync.Mutex
 	known map[string]names // by site
 }
 
@@ -27,7 +29,7 @@ type names struct {
 }
 
 // At returns the names of the paddocks that a site has at a time, and of those that its newest versions have or had. Both
-// are empty for a site without paddocks.
+// are empty for a site without paddocks, and the caller must not change them.
 func (n *Names) At(ctx context.Context, site string, at time.Time) (now, all []string, err error) {
 	holds, err := n.Book.At(ctx, site, at)
 	if errors.Is(err, ledger.ErrNotFound) {
@@ -40,6 +42,8 @@ func (n *Names) At(ctx context.Context, site string, at time.Time) (now, all []s
 	if err != nil {
 		return nil, nil, err
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	newest := int64(0)
 	for _, v := range versions {
 		newest = max(newest, v.Version)

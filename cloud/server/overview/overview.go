@@ -5,9 +5,11 @@ package overview
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
+	"cattlecounter/cloud/place/survey"
 	"cattlecounter/cloud/store/ledger"
 	"cattlecounter/shared/job"
 	"cattlecounter/shared/wire"
@@ -16,6 +18,8 @@ import (
 const (
 	week      = 7 * 24 * time.Hour
 	mostSites = 1000
+	// mostSightings are the newest counts of a site in which a paddock is looked for.
+	mostSightings = 200
 )
 
 type (
@@ -24,6 +28,13 @@ type (
 		Newest(ctx context.Context, site string, in ledger.Scope, from time.Time, limit int) ([]ledger.Sighting, error)
 		Count(ctx context.Context, site string, in ledger.Scope, from time.Time) (int, error)
 		History(ctx context.Context, site string, in ledger.Scope, from time.Time, limit int) ([]ledger.Sighting, error)
+		PaddockSightings(ctx context.Context, site string, in ledger.Scope, most, each int) ([]ledger.PaddockSighting, error)
+	}
+	borders interface {
+		At(ctx context.Context, site string, at time.Time) (now, before []string, err error)
+	}
+	book interface {
+		At(ctx context.Context, site string, at time.Time) ([]ledger.Expected, error)
 	}
 	work interface {
 		Backlog(ctx context.Context, in ledger.Scope) (ledger.Backlog, error)
@@ -50,6 +61,8 @@ type (
 // Options of New. All but Disk, Certificates and Now are required.
 type Options struct {
 	Sites    sites
+	Borders  borders // the names of the paddocks
+	Book     book
 	Work     work
 	Workers  workers
 	Models   models
@@ -83,8 +96,9 @@ type Overview struct {
 
 // New returns an Overview.
 func New(o Options) (*Overview, error) {
-	if o.Sites == nil || o.Work == nil || o.Workers == nil || o.Models == nil || o.Logs == nil || o.Uploads == nil || o.Stations == nil {
-		return nil, errors.New("overview: sites, work, workers, models, logs, uploads and stations are required")
+	if o.Sites == nil || o.Borders == nil || o.Book == nil || o.Work == nil || o.Workers == nil || o.Models == nil || o.Logs == nil ||
+		o.Uploads == nil || o.Stations == nil {
+		return nil, errors.New("overview: sites, borders, book, work, workers, models, logs, uploads and stations are required")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -92,7 +106,7 @@ func New(o Options) (*Overview, error) {
 	return &Overview{o: o}, nil
 }
 
-// Read returns the newest count of each site, and what needs attention.
+// Read returns the newest count of each site and its paddocks, and what needs attention.
 func (o *Overview) Read(ctx context.Context, in ledger.Scope) (wire.Overview, error) {
 	v := wire.Overview{At: o.o.Now().UTC(), Sites: []wire.SiteOverview{}}
 	names, err := o.o.Sites.Names(ctx, mostSites)
@@ -127,8 +141,78 @@ func (o *Overview) site(ctx context.Context, name string, in ledger.Scope) (v wi
 		agrees := v.Latest.Low <= before.High && before.Low <= v.Latest.High
 		v.Previous, v.Change, v.Agrees = &before, &change, &agrees
 	}
-	v.Flights, err = o.o.Sites.Count(ctx, name, in, o.o.Now().Add(-week))
+	if v.Flights, err = o.o.Sites.Count(ctx, name, in, o.o.Now().Add(-week)); err != nil {
+		return v, false, err
+	}
+	v.Paddocks, err = o.paddocks(ctx, name, in)
 	return v, true, err
+}
+
+// paddocks returns the newest count of each paddock that the site has now.
+func (o *Overview) paddocks(ctx context.Context, site string, in ledger.Scope) ([]wire.PaddockOverview, error) {
+	out := []wire.PaddockOverview{}
+	names, _, err := o.o.Borders.At(ctx, site, o.o.Now())
+	if err != nil || len(names) == 0 {
+		return out, err
+	}
+	all, err := o.o.Sites.PaddockSightings(ctx, site, in, mostSightings, 2)
+	if err != nil {
+		return out, err
+	}
+	sightings := map[string][]ledger.PaddockSighting{}
+	for _, s := range all {
+		sightings[s.Name] = append(sightings[s.Name], s)
+	}
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		p := wire.PaddockOverview{Paddock: name}
+		if found := sightings[name]; len(found) > 0 {
+			p.Latest, p.Seen = paddockCount(found[0]), found[0].Seen
+			if len(found) > 1 {
+				comparePaddock(&p, found[1])
+			}
+			if p.Expected, err = o.expected(ctx, site, found[0]); err != nil {
+				return out, err
+			}
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// comparePaddock adds the count before. Counts of different shares of a paddock are not compared.
+func comparePaddock(p *wire.PaddockOverview, before ledger.PaddockSighting) {
+	p.Previous = paddockCount(before)
+	if p.Seen < survey.Wholly || before.Seen < survey.Wholly {
+		return
+	}
+	change := p.Latest.Unique - p.Previous.Unique
+	agrees := p.Latest.Low <= p.Previous.High && p.Previous.Low <= p.Latest.High
+	p.Change, p.Agrees = &change, &agrees
+}
+
+// expected is what the book expected in the paddock when it was counted, nil when that is not known.
+func (o *Overview) expected(ctx context.Context, site string, s ledger.PaddockSighting) (*wire.Expected, error) {
+	at := s.Footage.Taken
+	if at.IsZero() || at.After(s.Footage.Received) {
+		at = s.Footage.Received
+	}
+	book, err := o.o.Book.At(ctx, site, at)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range book {
+		if e.Paddock == s.Name {
+			difference := *s.Animals - *e.Animals
+			return &wire.Expected{Animals: *e.Animals, Difference: &difference,
+				Verdict: string(survey.Judge(*e.Animals, s.Low, s.High, s.Seen))}, nil
+		}
+	}
+	return nil, nil
+}
+
+func paddockCount(s ledger.PaddockSighting) *wire.SiteCount {
+	return &wire.SiteCount{Footage: s.Footage.ID, Name: s.Footage.Name, Unique: *s.Animals, Low: *s.Low, High: *s.High,
+		Captured: timeOrNil(s.Footage.Taken), Counted: s.Counted}
 }
 
 func countOf(s ledger.Sighting) wire.SiteCount {

@@ -30,6 +30,13 @@ type listed []wire.Station
 
 func (l *listed) List(context.Context) ([]wire.Station, error) { return *l, nil }
 
+// named are the paddocks that each site has now.
+type named []string
+
+func (n *named) At(context.Context, string, time.Time) (now, before []string, err error) {
+	return *n, *n, nil
+}
+
 // scene is an Overview over a ledger.
 type scene struct {
 	*Overview
@@ -37,6 +44,7 @@ type scene struct {
 	ledger   *ledger.Ledger
 	clock    *clock.Clock
 	stations *listed
+	paddocks named
 	disk     error
 	ends     time.Time // of the certificate; zero for one of long life, or for none that is managed
 	managed  bool      // the certificate
@@ -50,7 +58,7 @@ func newScene(t *testing.T) *scene {
 	s.ledger, err = ledger.Open(t.Context(), emptyledger.In(t, t.TempDir()), ledger.Options{Now: s.clock.Now})
 	must.Do(t, err)
 	t.Cleanup(func() { _ = s.ledger.Close() })
-	s.Overview, err = New(Options{Sites: s.ledger.Sites, Work: s.ledger.Work, Workers: s.ledger.Workers, Models: s.ledger.Models, Logs: s.ledger.Grounds,
+	s.Overview, err = New(Options{Sites: s.ledger.Sites, Borders: &s.paddocks, Book: s.ledger.Book, Work: s.ledger.Work, Workers: s.ledger.Workers, Models: s.ledger.Models, Logs: s.ledger.Grounds,
 		Uploads: s.ledger.Uploads, Stations: s.stations, Disk: func(context.Context) error { return s.disk }, Now: s.clock.Now,
 		Certificates: map[string]func() Certificate{"http.tls": func() Certificate {
 			c := Certificate{Ends: s.ends, Managed: s.managed, Fault: s.fault}
@@ -440,4 +448,61 @@ func TestManagedCertificatesThatNeedAttention(t *testing.T) {
 	s.want("")
 	s.clock.Advance(certificateEnds - certificateLast)
 	s.want("", "certificate_ending bad")
+}
+
+// in places the animals of a count in a paddock.
+func (s *scene) in(id, paddock string, animals, low, high int, seen float64) {
+	s.t.Helper()
+	must.Do(s.t, s.ledger.Grounds.Put(s.t.Context(), ledger.DueGround{Footage: footage.ID(id), Mark: 1}, ledger.Ground{
+		Spread: ledger.Spread{Way: "camera", Paddocks: []ledger.PaddockCount{{Name: paddock, Animals: &animals, Low: &low, High: &high,
+			Seen: seen}}}}))
+}
+
+// TestPaddocks has three counts of one paddock, the last of which saw a part of it, one of a paddock that is in the book,
+// one of a paddock that the site has no more, and a paddock that was not counted.
+func TestPaddocks(t *testing.T) {
+	s := newScene(t)
+	s.paddocks = named{"River", "Hill", "Dam"}
+	book := 30
+	must.Do(t, s.ledger.Book.Put(t.Context(), "north", s.clock.Now(), []ledger.Expected{{Paddock: "Hill", Animals: &book}}))
+	days := []struct {
+		id, paddock string
+		animals     int
+		seen        float64
+	}{{"a", "River", 40, 1}, {"b", "River", 60, 1}, {"c", "Hill", 20, 1}, {"d", "Sold", 7, 1}}
+	for _, d := range days {
+		s.clock.Advance(24 * time.Hour)
+		s.count("north", d.id, d.animals, d.animals-2, d.animals+2)
+		s.in(d.id, d.paddock, d.animals, d.animals-2, d.animals+2, d.seen)
+	}
+	later := 25 // does not change what the count of the day before is compared with
+	must.Do(t, s.ledger.Book.Put(t.Context(), "north", s.clock.Now(), []ledger.Expected{{Paddock: "Hill", Animals: &later}}))
+	got := s.read(ledger.Scope{}).Sites[0].Paddocks
+	if len(got) != 3 || got[0].Paddock != "Dam" || got[1].Paddock != "Hill" || got[2].Paddock != "River" {
+		t.Fatalf("paddocks %+v", got)
+	}
+	dam, hill, river := got[0], got[1], got[2]
+	if dam.Latest != nil || dam.Expected != nil || hill.Previous != nil {
+		t.Errorf("a paddock that was not counted, or once: %+v, %+v", dam, hill)
+	}
+	if x := hill.Expected; x == nil || x.Animals != 30 || *x.Difference != -10 || x.Verdict != "fewer" {
+		t.Errorf("against the book: %+v", x)
+	}
+	if l := river.Latest; l == nil || l.Unique != 60 || l.Low != 58 || l.High != 62 || l.Footage != "b" || l.Name != "b.mp4" || l.Captured == nil {
+		t.Errorf("newest of River: %+v", l)
+	}
+	if river.Previous == nil || river.Previous.Unique != 40 || *river.Change != 20 || *river.Agrees || river.Expected != nil {
+		t.Errorf("River since the count before: %+v", river)
+	}
+
+	s.clock.Advance(24 * time.Hour)
+	s.count("north", "e", 9, 8, 10)
+	s.in("e", "River", 9, 8, 10, 0.4)
+	if river = s.read(scope("@north")).Sites[0].Paddocks[2]; river.Latest.Unique != 9 || river.Seen != 0.4 || river.Previous.Unique != 60 ||
+		river.Change != nil || river.Agrees != nil {
+		t.Errorf("a part of River is compared with all of it: %+v", river)
+	}
+	if others := s.read(scope("dock-south")).Sites; len(others) > 0 {
+		t.Errorf("another station reads %+v", others)
+	}
 }

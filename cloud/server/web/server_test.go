@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"cattlecounter/cloud/server/ground"
 	"cattlecounter/cloud/server/notify"
 	"cattlecounter/cloud/server/overview"
 	"cattlecounter/cloud/server/progress"
@@ -82,7 +83,7 @@ func open(t *testing.T, change func(*Options)) *site {
 			return context.WithValue(ctx, deviceKey{}, d)
 		},
 	}
-	if o.Overview, err = overview.New(overview.Options{Sites: l.Sites, Work: l.Work, Workers: l.Workers, Models: l.Models, Logs: l.Grounds, Uploads: l.Uploads,
+	if o.Overview, err = overview.New(overview.Options{Sites: l.Sites, Borders: &ground.Names{Book: l.Borders}, Book: l.Book, Work: l.Work, Workers: l.Workers, Models: l.Models, Logs: l.Grounds, Uploads: l.Uploads,
 		Stations: o.Stations}); err != nil {
 		t.Fatal(err)
 	}

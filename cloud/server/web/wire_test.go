@@ -21,7 +21,7 @@ func TestOpenAPIDescribesTheWireTypes(t *testing.T) {
 		"Health": wire.Health{}, "Problem": wire.Problem{},
 		"FootagePage": wire.Page[wire.Footage]{}, "Flight": wire.Flight{}, "FlightPart": wire.FlightPart{},
 		"Lines": wire.Lines{}, "LineTotal": boundary.LineTotal{}, "ZoneTotal": boundary.ZoneTotal{},
-		"Overview": wire.Overview{}, "SiteOverview": wire.SiteOverview{}, "SiteCount": wire.SiteCount{},
+		"Overview": wire.Overview{}, "SiteOverview": wire.SiteOverview{}, "PaddockOverview": wire.PaddockOverview{}, "SiteCount": wire.SiteCount{},
 		"Attention": wire.Attention{}, "HistoryPoint": wire.HistoryPoint{}, "HistoryPage": wire.Page[wire.HistoryPoint]{},
 		"ModelRef": wire.ModelRef{}, "Model": wire.Model{}, "ModelComparison": wire.ModelComparison{}, "ModelFigures": wire.ModelFigures{},
 		"ModelChoice": wire.ModelChoice{}, "EarlierModel": wire.EarlierModel{}, "Models": wire.Models{}, "ComparedCount": wire.ComparedCount{}, "ModelsCompared": wire.ModelsCompared{},

@@ -106,19 +106,31 @@ type PaddockSighting struct {
 // NewestPaddocks returns, for each paddock of a site, the newest count that saw a part of it, among the newest most counts
 // that saw any.
 func (l *Sites) NewestPaddocks(ctx context.Context, site string, most int) ([]PaddockSighting, error) {
+	return l.PaddockSightings(ctx, site, Scope{}, most, 1)
+}
+
+// PaddockSightings returns, for each paddock of a site, the newest counts within a scope that saw a part of it, the newest
+// first: at most each, of as many flights, among the newest most counts that saw any paddock.
+func (l *Sites) PaddockSightings(ctx context.Context, site string, in Scope, most, each int) ([]PaddockSighting, error) {
+	if !in.hasSite(site) {
+		return nil, nil
+	}
 	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+`WHERE f.duplicate_of IS NULL AND f.sibling_of IS NULL
-			AND f.site = $1 AND q.paddocks LIKE '[{%' ORDER BY f.site DESC, `+sightingTime+` DESC LIMIT $2`, site, most)
+			AND f.site = $1 AND ($2 = '' OR f.device = $2) AND q.paddocks LIKE '[{%'
+			ORDER BY f.site DESC, `+sightingTime+` DESC LIMIT $3`, site, in.Device, most)
 	if err != nil {
 		return nil, fmt.Errorf("counts in the paddocks of site %.64s: %w", site, err)
 	}
 	var out []PaddockSighting
-	seen := map[string]bool{}
+	seen := map[string][]string{} // the flights of each paddock
 	for _, v := range vs {
 		for _, p := range v.Spread.Paddocks {
-			if p.Animals == nil || p.Low == nil || p.High == nil || seen[p.Name] {
+			flights, flight := seen[p.Name], v.Footage.Flight
+			if p.Animals == nil || p.Low == nil || p.High == nil || len(flights) >= each ||
+				flight != "" && slices.Contains(flights, flight) {
 				continue
 			}
-			seen[p.Name] = true
+			seen[p.Name] = append(flights, flight)
 			out = append(out, PaddockSighting{Footage: v.Footage, Counted: v.At, PaddockCount: p})
 		}
 	}

@@ -65,6 +65,10 @@ function Frame() {
   const view = viewOf(path);
   const name = nav.find(([p]) => p !== '/' ? path.startsWith(p) : path === '/')?.[1];
   useEffect(() => { document.title = name ? `${t(name)} · CattleCounter` : 'CattleCounter'; }, [name, settings.language]);
+  useEffect(() => { // on a phone the bar of views is wider than the screen
+    const a = document.querySelector('.nav [aria-current]'), bar = a?.closest('.nav');
+    if (a && bar) bar.scrollLeft += a.getBoundingClientRect().left - bar.getBoundingClientRect().left - 40;
+  }, [path, settings.language]);
   const here = (p: string) => p === '/flights' ? /^\/(flights?|footage)(\/|$)/.test(path) : p === '/' ? path === '/' : path.startsWith(p);
   return (
     <>

@@ -6,7 +6,7 @@ import { reading } from './opening';
 import type { Count, Flight, Footage, Job, Page } from './types';
 
 /** Filters of a list of footage, as the server takes them. */
-export type Filters = { site?: string; device?: string; state?: string; from?: string; to?: string; name?: string; sort?: string };
+export type Filters = { site?: string; device?: string; state?: string; paddock?: string; from?: string; to?: string; name?: string; sort?: string };
 
 /** showsSibling reports whether footage shows the job and the count of another file of its flight. */
 export const showsSibling = (v: Footage) => Boolean(v.sibling_of) && v.job?.footage !== v.id;

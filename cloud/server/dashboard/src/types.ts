@@ -23,7 +23,8 @@ export type Upload = { footage: string; site: string; device: string; kind: stri
 export type Waiting = { footage: string; site: string; device: string; name: string; captured?: string; received: string };
 export type Page<T> = { items: T[]; next?: string };
 export type Latest = Interval & { footage?: string; flight?: string; name: string; captured?: string; counted_at: string };
-export type SiteToday = { site: string; latest?: Latest; previous?: Latest; change?: number; agrees?: boolean; flights: number };
+export type SiteToday = { site: string; latest?: Latest; previous?: Latest; change?: number; agrees?: boolean; flights: number; paddocks: PaddockToday[] };
+export type PaddockToday = { paddock: string; latest?: Latest; seen: number; previous?: Latest; change?: number; agrees?: boolean; expected?: Expected };
 export type Attention = {
   kind: string; severity: 'bad' | 'warn'; site?: string; device?: string; footage?: string; job?: string; flight?: string; text: string; since?: string; action?: string;
 };

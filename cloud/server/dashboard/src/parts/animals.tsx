@@ -11,7 +11,7 @@ export function Animals({ result, base, picked, pick }: Props) {
   return (
     <>
       <Card id="animals" title={t('animals_list')} aside={many('animals', result.tracks.length)}>
-        <div class="scroll tall"><table>
+        <div class="scroll tall" tabIndex={0} role="group" aria-label={t('animals_list')}><table>
           <thead><tr><th>{t('animal')}</th><th>{t('class_of')}</th><th>{t('seen_from')}</th><th>{t('score')}</th><th>{t('place')}</th></tr></thead>
           <tbody>{result.tracks.map((x) => <Line key={x.id} x={x} fps={result.video.fps} picked={picked === x.id} pick={pick} />)}</tbody>
         </table></div>
@@ -19,7 +19,7 @@ export function Animals({ result, base, picked, pick }: Props) {
       </Card>
       {result.not_counted.length > 0 && (
         <Card id="not-counted" title={t('not_counted')} aside={f.number(result.not_counted.length)}>
-          <div class="scroll tall"><table>
+          <div class="scroll tall" tabIndex={0} role="group" aria-label={t('not_counted')}><table>
             <thead><tr><th>{t('animal')}</th><th>{t('reason')}</th><th>{t('score')}</th></tr></thead>
             <tbody>{result.not_counted.map((x) => (
               <tr key={x.id} class={picked === x.id ? 'picked' : ''}><td><button class="link" type="button" onClick={() => pick(x.id)}>{x.id}</button></td><td>{why(x)}</td><td>{f.number(x.confidence, 2)}</td></tr>))}</tbody>

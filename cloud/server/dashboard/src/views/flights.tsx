@@ -42,7 +42,7 @@ function entries(stock: Stock, sort: string): Entry[] {
 export function Flights() {
   const { query } = useAddress();
   const sort = query.get('sort') ?? '';
-  const filters: Filters = { site: query.get('site') ?? '', device: query.get('device') ?? '', state: query.get('state') ?? '', from: dayStart(query.get('from')), to: dayEnd(query.get('to')), name: query.get('name') ?? '', sort };
+  const filters: Filters = { site: query.get('site') ?? '', device: query.get('device') ?? '', state: query.get('state') ?? '', paddock: query.get('paddock') ?? '', from: dayStart(query.get('from')), to: dayEnd(query.get('to')), name: query.get('name') ?? '', sort };
   const stock = useStock(filters);
   const [picked, setPicked] = useState(new Set<string>());
   const pick = (id: string, on: boolean) => { const s = new Set(picked); if (on) s.add(id); else s.delete(id); setPicked(s); };
@@ -80,18 +80,22 @@ function FilterBar() {
   const of = (k: string) => query.get(k) ?? '';
   const stations = (devices.data?.items ?? []).filter((d) => !of('site') || d.site === of('site'));
   const sites = [...new Set((devices.data?.items ?? []).map((d) => d.site))].sort();
-  const any = ['name', 'site', 'device', 'state', 'from', 'to'].some(of);
+  const site = of('site') || (sites.length === 1 ? sites[0] : '');
+  const borders = useRead<{ features: { properties: { name?: string } }[] }>(site && `/api/v1/sites/${encodeURIComponent(site)}/paddocks`, { aside: true });
+  const paddocks = [...new Set([of('paddock'), ...(borders.data?.features ?? []).map((b) => b.properties.name ?? '')])].filter(Boolean).sort();
+  const any = ['name', 'site', 'device', 'state', 'paddock', 'from', 'to'].some(of);
   const input = (e: Event) => (e.target as HTMLInputElement).value;
   return (
     <div class="filters" role="search">
       <NameFilter value={of('name')} />
-      <Select label={t('site')} value={of('site')} onChange={(site) => setQuery({ site, device: '' })} options={[['', t('all')], ...sites.map((s): [string, string] => [s, s])]} />
+      <Select label={t('site')} value={of('site')} onChange={(to) => setQuery({ site: to, device: '', paddock: '' })} options={[['', t('all')], ...sites.map((s): [string, string] => [s, s])]} />
+      {paddocks.length > 0 && <Select label={t('pd_paddock')} value={of('paddock')} onChange={(paddock) => setQuery({ paddock })} options={[['', t('all')], ...paddocks.map((p): [string, string] => [p, p])]} />}
       <Select label={t('station')} value={of('device')} onChange={(device) => setQuery({ device })} options={[['', t('all')], ...stations.map((d): [string, string] => [d.name, d.name])]} />
       <Select label={t('state')} value={of('state')} onChange={(state) => setQuery({ state })} options={[['', t('all')], ...states.map((s): [string, string] => [s, stateName(s)])]} />
       <label class="field">{t('from')}<input type="date" value={of('from')} onChange={(e) => setQuery({ from: input(e) })} /></label>
       <label class="field">{t('to')}<input type="date" value={of('to')} onChange={(e) => setQuery({ to: input(e) })} /></label>
       <Select label={t('sort')} value={of('sort')} onChange={(sort) => setQuery({ sort })} options={[['', t('newest')], ['oldest', t('oldest')], ['most', t('most')]]} />
-      {any && <button class="button small" type="button" onClick={() => setQuery({ name: '', site: '', device: '', state: '', from: '', to: '' })}>{t('clear')}</button>}
+      {any && <button class="button small" type="button" onClick={() => setQuery({ name: '', site: '', device: '', state: '', paddock: '', from: '', to: '' })}>{t('clear')}</button>}
     </div>
   );
 }

@@ -38,7 +38,7 @@ function Site({ site, items }: { site: string; items: HistoryItem[] }) {
     <section class="pad" data-site={site} aria-label={site}>
       <h3>{site}</h3>
       <Chart site={site} items={sorted} />
-      <details><summary>{t('table')}</summary><div class="scroll"><table>
+      <details><summary>{t('table')}</summary><div class="scroll" tabIndex={0} role="group" aria-label={site}><table>
         <thead><tr><th>{t('date')}</th><th>{t('count')}</th><th>{t('low')}</th><th>{t('high')}</th></tr></thead>
         <tbody>{sorted.toReversed().map((i) => <tr key={i.at + (i.footage ?? i.flight)}><td><a href={i.flight ? `/flight/${encodeURIComponent(i.flight)}` : `/footage/${encodeURIComponent(i.footage ?? '')}`}>{f.when(i.at)}</a></td><td>{f.number(i.unique)}</td><td>{f.number(i.low)}</td><td>{f.number(i.high)}</td></tr>)}</tbody>
       </table></div></details>

@@ -6,6 +6,7 @@ import * as f from '../format';
 import { Act, Age, Card, Empty, Select, Shown } from '../parts/basics';
 import { Pages } from '../parts/pages';
 import { Shares } from '../parts/shares';
+import { Verdict } from '../parts/verdict';
 import { session } from '../session';
 import { go, setQuery, useAddress } from '../router';
 import type { Book, Expected, Footage, Overview, Page, Survey, SurveyHead, SurveyNote } from '../types';
@@ -79,7 +80,7 @@ function BookCard({ site }: { site: string }) {
     <Card id="book" title={t('sv_book')} aside={<Age at={read.at} />}>
       <div class="pad stack">
         <p class="muted">{t('sv_book_help')}</p>
-        {(read.data?.expected ?? []).length > 0 && <div class="scroll"><table><thead><tr><th>{t('pd_paddock')}</th><th>{t('count')}</th><th>{t('since_h')}</th></tr></thead>
+        {(read.data?.expected ?? []).length > 0 && <div class="scroll" tabIndex={0} role="group" aria-label={t('sv_expected')}><table><thead><tr><th>{t('pd_paddock')}</th><th>{t('count')}</th><th>{t('since_h')}</th></tr></thead>
           <tbody>{read.data!.expected.map((x) => <tr key={x.paddock}><td>{x.paddock || t('sv_whole')}</td><td>{x.animals === null ? '–' : f.number(x.animals)}</td><td>{f.when(x.since)}</td></tr>)}</tbody></table></div>}
         <p><label>{t('sv_book_file')} <input id="book-file" type="file" accept=".csv,text/csv" onChange={choose} /></label> {said && <span role="status">{said}</span>}</p>
         {(read.data?.expected ?? []).length > 0 && <p><a href={`${base}?format=csv`} download={`${site}-book.csv`}>{t('sv_export')}</a></p>}
@@ -148,12 +149,9 @@ export function Report({ v, at, base, pages = base, title = t('sv_of', { site: v
   );
 }
 
-const verdicts: Record<Expected['verdict'], [Key, string]> = { agrees: ['vd_agrees', 'good'], fewer: ['vd_fewer', 'bad'], more: ['vd_more', 'wait'], part_seen: ['vd_part_seen', ''], not_seen: ['vd_not_seen', ''] };
-
 function Said({ x }: { x?: Expected }) {
   if (!x) return <><td>–</td><td>–</td><td>–</td></>;
-  const [key, kind] = verdicts[x.verdict];
-  return <><td>{f.number(x.animals)}</td><td>{x.difference === null ? '–' : f.signed(x.difference)}</td><td><span class={`badge ${kind}`}>{t(key)}</span></td></>;
+  return <><td>{f.number(x.animals)}</td><td>{x.difference === null ? '–' : f.signed(x.difference)}</td><td><Verdict x={x} /></td></>;
 }
 
 function PaddockTable({ v }: { v: Survey }) {

@@ -1,12 +1,13 @@
-// Today: what needs attention, and the latest count of each site. Counts of different times are never added up.
+// Today: what needs attention, and the latest count of each site and its paddocks. Counts of different times are never added up.
 import { change } from '../api';
 import { useRead } from '../data';
 import * as f from '../format';
 import { Act, Age, Card, Empty, Shown } from '../parts/basics';
 import { Uploads } from '../parts/uploads';
+import { Verdict } from '../parts/verdict';
 import { WaitingList } from '../parts/waiting';
 import { Warned } from '../parts/warned';
-import type { Attention, Latest, Overview, SiteToday } from '../types';
+import type { Attention, Latest, Overview, PaddockToday, SiteToday } from '../types';
 import { many, t } from '../words';
 
 export function Today() {
@@ -63,6 +64,22 @@ function Site({ s }: { s: SiteToday }) {
         </>
       ) : <p class="muted">{t('no_counts')}</p>}
       <p class="muted">{many('flights_week', s.flights)}</p>
+      {s.paddocks.length > 0 && <details open={s.paddocks.length <= mostOpen}><summary>{t('pd_by_paddock')}</summary>
+        <ul class="paddocks-now">{s.paddocks.map((p) => <Paddock key={p.paddock} site={s.site} p={p} />)}</ul></details>}
+    </li>
+  );
+}
+
+const mostOpen = 12; // paddocks that are shown at once
+
+function Paddock({ site, p }: { site: string; p: PaddockToday }) {
+  const name = <a href={`/flights?site=${encodeURIComponent(site)}&paddock=${encodeURIComponent(p.paddock)}`}>{p.paddock}</a>;
+  if (!p.latest) return <li data-paddock={p.paddock}>{name}<span class="muted">{t('no_counts')}</span></li>;
+  const x = p.expected;
+  return (
+    <li data-paddock={p.paddock}>{name}<span><a href={linkOf(p.latest)}><b>{f.number(p.latest.unique)}</b></a> <span class="muted">({f.interval(p.latest)})</span></span>
+      <span class="meta">{[f.ago(p.latest.captured ?? p.latest.counted_at), p.seen < 0.95 && t('seen_part', { n: f.number(p.seen * 100) }), p.previous && p.change !== undefined && changed(p)]
+        .filter(Boolean).join(' · ')}{x && <> · {t('book_says', { n: f.number(x.animals) })} <Verdict x={x} /></>}</span>
     </li>
   );
 }
@@ -70,7 +87,7 @@ function Site({ s }: { s: SiteToday }) {
 const dated = (l: Latest) => l.captured ? t('captured_at', { when: `${f.when(l.captured)} (${f.ago(l.captured)})` }) : t('counted', { when: `${f.when(l.counted_at)} (${f.ago(l.counted_at)})` });
 
 // changed says the difference to the count before, and only where their intervals are apart.
-function changed(s: SiteToday): string {
+function changed(s: Pick<SiteToday, 'latest' | 'previous' | 'change' | 'agrees'>): string {
   if (!s.previous) return t('first_count');
   const before = f.when(s.previous.captured ?? s.previous.counted_at);
   return s.agrees ? t('no_clear_change', { before }) : t('change', { n: f.signed(s.change ?? s.latest!.unique - s.previous.unique), before });
