@@ -10,7 +10,8 @@
 #   deploy.sh back            the versions of before; refused if the release changed the ledger, because these refuse it
 #
 # Settings: RESOURCE_GROUP, ENVIRONMENT (a file environments/NAME.bicepparam), REGISTRY (its name), VERSION; LOCATION
-# (default westeurope). No password is stored: az and the registry are reached by the identity of the workflow.
+# (default westeurope); for check and infrastructure MQTT_PASSWORD, LEDGER_KEYS, DATABASE_ADMIN_ID, DATABASE_ADMIN_NAME.
+# No password of Azure is stored: az and the registry are reached by the identity of the workflow.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=build/deploy
@@ -21,9 +22,47 @@ location=${LOCATION:-westeurope}
 template() { printf '%s\n' --resource-group "$RESOURCE_GROUP" --template-file deploy/azure/main.bicep \
 	--parameters "deploy/azure/environments/$ENVIRONMENT.bicepparam"; }
 
+# only WHAT LINES: the one line, or nothing; with more it stops, because it cannot choose.
+only() {
+	[ "$(wc -l <<<"$2")" = 1 ] || { say "the group $RESOURCE_GROUP has several $1; one installation has a group of its own"; return 1; }
+	printf '%s' "$2"
+}
+
+# note_before IMAGE: notes the workers that run before a release. Marks of an earlier release count only while the same run.
+note_before() {
+	[ "$(cat "$out/worker.before" 2>/dev/null || true)" = "$1" ] || rm -f "$out/ledger.changed"
+	printf '%s\n' "$1" >"$out/worker.before"
+}
+
+# installed finds what runs, for the parameters of main.bicep: resources change without another version, and the API that
+# runs keeps its settings, because it refuses those that it does not know. Both change in the step "release".
+installed() {
+	local site worker
+	need RESOURCE_GROUP ENVIRONMENT MQTT_PASSWORD LEDGER_KEYS DATABASE_ADMIN_ID DATABASE_ADMIN_NAME
+	export API_IMAGE='' WORKER_IMAGE='' API_SETTINGS='[]'
+	site=$(az webapp list --resource-group "$RESOURCE_GROUP" --query "[?tags.product=='cattlecounter'].name" --output tsv)
+	site=$(only "web apps" "$site")
+	worker=$(az containerapp list --resource-group "$RESOURCE_GROUP" \
+		--query "[?tags.product=='cattlecounter'&&ends_with(name,'-worker')].properties.template.containers[0].image" --output tsv)
+	WORKER_IMAGE=$(only "apps of workers" "$worker")
+	if [ -n "$site" ]; then
+		API_IMAGE=$(az webapp config show --resource-group "$RESOURCE_GROUP" --name "$site" --query linuxFxVersion --output tsv)
+		case $API_IMAGE in
+		'DOCKER|'?*) API_IMAGE=${API_IMAGE#'DOCKER|'} ;;
+		*) say "the web app $site runs \"$API_IMAGE\", and not the image of a container"; return 1 ;;
+		esac
+		API_SETTINGS=$(az webapp config appsettings list --resource-group "$RESOURCE_GROUP" --name "$site" \
+			--query "[].{name:name,value:value}" --output json)
+	fi
+	if [ -z "$API_IMAGE" ] || [ -z "$WORKER_IMAGE" ]; then
+		need VERSION
+	fi
+}
+
 check() {
 	need RESOURCE_GROUP ENVIRONMENT
 	az bicep build --file deploy/azure/main.bicep --stdout >"$out/main.json"
+	installed
 	mapfile -t arguments < <(template)
 	az deployment group what-if "${arguments[@]}"
 }
@@ -31,13 +70,17 @@ check() {
 infrastructure() {
 	need RESOURCE_GROUP ENVIRONMENT
 	az group create --name "$RESOURCE_GROUP" --location "$location" --output none
+	installed
+	[ -z "$WORKER_IMAGE" ] || note_before "$WORKER_IMAGE"
 	mapfile -t arguments < <(template)
 	az deployment group create "${arguments[@]}" --name "cattlecounter-${VERSION:-infrastructure}" \
 		--query properties.outputs --output json >"$out/outputs.json"
 	say "resources are in place; outputs are in $out/outputs.json"
 }
 
-# ledger names what the ledger is like with this version: programs refuse the ledger of a newer one.
+# ledger names what the ledger is like with this version: programs refuse the ledger of a newer one. The name comes from
+# the paths of the migrations alone, because a migration that was published never changes; each change of the ledger is a
+# new file.
 ledger() { find cloud/store -path '*/migrations/*.sql' | LC_ALL=C sort | sha256sum | cut -c1-16; }
 
 # ledger_of IMAGE: the same of an image, empty if it does not say.
@@ -108,33 +151,70 @@ healthy() {
 	return 1
 }
 
+# workers IMAGE: starts workers of this image. The suffix makes a revision in any case, also where the last one is stopped.
+workers() {
+	az containerapp update --resource-group "$RESOURCE_GROUP" --name "$WORKER_APP" --image "$1" \
+		--revision-suffix "r$(date -u +%Y%m%d%H%M%S)" --output none
+}
+
+# stop_workers stops the workers that run and waits until they have finished their jobs: at most 11 minutes, which is longer
+# than the time that the platform gives them.
+stop_workers() {
+	local revisions revision left try
+	revisions=$(az containerapp revision list --resource-group "$RESOURCE_GROUP" --name "$WORKER_APP" \
+		--query "[?properties.active].name" --output tsv) || return 1
+	for revision in $revisions; do
+		say "stopping the workers $revision"
+		az containerapp revision deactivate --resource-group "$RESOURCE_GROUP" --name "$WORKER_APP" --revision "$revision" --output none ||
+			return 1
+		for try in $(seq 1 "${DRAIN_TRIES:-132}"); do
+			left=$(az containerapp revision show --resource-group "$RESOURCE_GROUP" --name "$WORKER_APP" --revision "$revision" \
+				--query properties.replicas --output tsv) || return 1
+			[ "${left:-0}" != 0 ] || break
+			sleep "${HEALTH_PAUSE:-5}"
+		done
+		[ "${left:-0}" = 0 ] || { say "$left workers still run after $try tries"; return 1; }
+	done
+}
+
 release() {
 	need RESOURCE_GROUP REGISTRY WEB_APP WORKER_APP
-	local old new
+	local old new before
+	rm -f "$out/swapped"
 	# shellcheck disable=SC1091 # made by the step "images"
 	. "$out/images.env"
-	az containerapp show --resource-group "$RESOURCE_GROUP" --name "$WORKER_APP" \
-		--query 'properties.template.containers[0].image' --output tsv >"$out/worker.before"
+	before=$(az containerapp show --resource-group "$RESOURCE_GROUP" --name "$WORKER_APP" \
+		--query 'properties.template.containers[0].image' --output tsv)
+	note_before "$before"
 	az acr login --name "$REGISTRY"
 	new=$(ledger_of "$WORKER")
-	old=$(ledger_of "$(cat "$out/worker.before")") || old=
-	rm -f "$out/ledger.changed"
-	if [ -z "$old" ] || [ "$old" != "$new" ]; then
+	old=$(ledger_of "$before") || old=
+	# A mark of an earlier try stays, with its time: that try may have changed the ledger already.
+	if [ ! -e "$out/ledger.changed" ] && { [ -z "$old" ] || [ "$old" != "$new" ]; }; then
 		date -u +%Y-%m-%dT%H:%M:%SZ >"$out/ledger.changed"
-		say "this version may change the ledger: after that only a restored database leads back"
 	fi
-	az webapp config container set --resource-group "$RESOURCE_GROUP" --name "$WEB_APP" --slot next \
-		--container-image-name "$CLOUD_API" --output none
-	az webapp restart --resource-group "$RESOURCE_GROUP" --name "$WEB_APP" --slot next
-	if ! healthy "https://$WEB_APP-next.azurewebsites.net"; then
-		say "the new version is not ready in the slot; users have the one of before"
-		stays_changed || true
+	if [ -e "$out/ledger.changed" ]; then
+		say "this version may change the ledger: after that only a restored database leads back"
+		if ! stop_workers; then
+			say "the workers of before could not be stopped; they start again, and nothing else has changed"
+			workers "$before"
+			return 1
+		fi
+	fi
+	if ! { az webapp config container set --resource-group "$RESOURCE_GROUP" --name "$WEB_APP" --slot next \
+		--container-image-name "$CLOUD_API" --output none &&
+		az webapp restart --resource-group "$RESOURCE_GROUP" --name "$WEB_APP" --slot next &&
+		healthy "https://$WEB_APP-next.azurewebsites.net" &&
+		az webapp deployment slot swap --resource-group "$RESOURCE_GROUP" --name "$WEB_APP" --slot next --target-slot production; }; then
+		say "the new version is not ready in the slot, or could not leave it; users have the one of before"
+		if stays_changed; then
+			say "the workers of before start again; they count only if the ledger has not changed yet"
+			workers "$before"
+		fi
 		return 1
 	fi
-	az webapp deployment slot swap --resource-group "$RESOURCE_GROUP" --name "$WEB_APP" --slot next --target-slot production
 	touch "$out/swapped"
-	if ! { az containerapp update --resource-group "$RESOURCE_GROUP" --name "$WORKER_APP" --image "$WORKER" --output none &&
-		healthy "https://$WEB_APP.azurewebsites.net" && smoke "https://$WEB_APP.azurewebsites.net"; }; then
+	if ! { workers "$WORKER" && healthy "https://$WEB_APP.azurewebsites.net" && smoke "https://$WEB_APP.azurewebsites.net"; }; then
 		stays_changed || back
 		return 1
 	fi
@@ -149,7 +229,7 @@ back() {
 		az webapp deployment slot swap --resource-group "$RESOURCE_GROUP" --name "$WEB_APP" --slot next --target-slot production
 		rm "$out/swapped"
 	fi
-	az containerapp update --resource-group "$RESOURCE_GROUP" --name "$WORKER_APP" --image "$(cat "$out/worker.before")" --output none
+	workers "$(cat "$out/worker.before")"
 	say "the version of before runs again"
 }
 
@@ -161,5 +241,5 @@ smoke() {
 case ${1:-} in
 check | infrastructure | images | scan | release | back) "$1" ;;
 smoke) smoke "${2:?the address of the API}" ;;
-*) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

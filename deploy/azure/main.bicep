@@ -14,8 +14,17 @@ param name string = 'cattle'
 @allowed(['small', 'large'])
 param size string = 'small'
 
-@description('Version of the images, the tag that deploy.sh pushed.')
+@description('Version of the images of a first installation: the tag that deploy.sh pushes.')
 param version string = 'latest'
+
+@description('Image of the API that runs, and of the broker. Empty: of the version above.')
+param apiImage string = ''
+
+@description('Image of the workers that run. Empty: of the version above.')
+param workerImage string = ''
+
+@description('Settings of the API that runs, which it keeps until a release: [{ name, value }]. Empty: those of this file.')
+param apiSettings array = []
 
 @description('Where workers run: Container Apps, which scale by the queue, or one container group that always runs.')
 @allowed(['containerapps', 'instances'])
@@ -39,10 +48,12 @@ param mqttUser string = '@cloud'
 
 @description('Password of that account; it goes into the key vault.')
 @secure()
+@minLength(1)
 param mqttPassword string
 
 @description('The keys that encrypt secrets of the ledger, as "cloud-api secrets init" writes them; they go into the key vault.')
 @secure()
+@minLength(43)
 param ledgerKeys string
 
 @description('true: storage and key vault are reached from the virtual network only. The database always is.')
@@ -131,6 +142,10 @@ module database 'modules/database.bicep' = {
   }
 }
 
+// What runs stays; the step "release" brings another version.
+var images = '${registry.outputs.host}/cattlecounter'
+var currentApi = empty(apiImage) ? '${images}/cloud-api:${version}' : apiImage
+var currentWorker = empty(workerImage) ? '${images}/${empty(gpuProfile) ? 'worker' : 'worker-gpu'}:${version}' : workerImage
 var broker = mqtt == 'container' ? 'tcp://${name}-broker:1883' : mqttUrl
 var common = [
   { name: 'CATTLE_CLOUD_STORE', value: 'azure' }
@@ -148,7 +163,8 @@ module api 'modules/api.bicep' = {
     name: '${name}-api-${suffix}'
     tags: tags
     large: size == 'large'
-    image: '${registry.outputs.host}/cattlecounter/cloud-api:${version}'
+    image: currentApi
+    productionSettings: apiSettings
     identityId: identity.outputs.apiId
     identityClient: identity.outputs.apiClient
     subnet: network.outputs.api
@@ -171,8 +187,8 @@ module workers 'modules/workers.bicep' = {
     workersOn: workersOn
     maxWorkers: maxWorkers
     gpuProfile: gpuProfile
-    image: '${registry.outputs.host}/cattlecounter/${empty(gpuProfile) ? 'worker' : 'worker-gpu'}:${version}'
-    brokerImage: mqtt == 'container' ? '${registry.outputs.host}/cattlecounter/cloud-api:${version}' : ''
+    image: currentWorker
+    brokerImage: mqtt == 'container' ? currentApi : ''
     registryHost: registry.outputs.host
     identityId: identity.outputs.workerId
     identityClient: identity.outputs.workerClient

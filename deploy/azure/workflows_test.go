@@ -22,6 +22,7 @@ type workflow struct {
 			Uses string
 			Run  string
 			With map[string]any
+			Env  map[string]string
 		}
 	}
 }
@@ -71,5 +72,32 @@ func TestWorkflowsAreNarrow(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestWorkflowGivesTheSettings: the preview of a deployment reads the same settings as the deployment.
+func TestWorkflowGivesTheSettings(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(workflows, "deploy.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w workflow
+	if err := yaml.Unmarshal(b, &w); err != nil {
+		t.Fatal(err)
+	}
+	steps := 0
+	for _, step := range w.Jobs["images"].Steps {
+		if step.Run != "deploy/azure/deploy.sh check" && step.Run != "deploy/azure/deploy.sh infrastructure" {
+			continue
+		}
+		steps++
+		for _, name := range []string{"MQTT_PASSWORD", "LEDGER_KEYS", "DATABASE_ADMIN_ID", "DATABASE_ADMIN_NAME"} {
+			if !strings.Contains(step.Env[name], "."+name+" ") {
+				t.Errorf("%s has the value %q of %s", step.Run, step.Env[name], name)
+			}
+		}
+	}
+	if steps != 2 {
+		t.Errorf("%d steps read the settings, want 2", steps)
 	}
 }

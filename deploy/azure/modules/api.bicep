@@ -8,6 +8,7 @@ param identityId string
 param identityClient string
 param subnet string
 param settings array
+param productionSettings array
 param passwordUri string
 param keysUri string
 param insights string
@@ -61,7 +62,8 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
       minTlsVersion: '1.2'
       http20Enabled: true
       vnetRouteAllEnabled: true
-      appSettings: variables
+      // A version that runs refuses settings that it does not know. New ones go into the slot, and the swap moves them.
+      appSettings: empty(productionSettings) ? variables : productionSettings
     }
   }
 }
