@@ -119,6 +119,65 @@ func TestPausedHolderAfterAChange(t *testing.T) {
 	wantDrained(t, q.Queue, nil, 0)
 }
 
+// messages returns the messages of the tickets by their jobs.
+func messages(t *testing.T, q *Queue) map[string]string {
+	t.Helper()
+	rows := must.Get(q.tickets.db.Read().QueryContext(t.Context(), `SELECT job, message FROM queue_ticket`))(t)
+	defer rows.Close()
+	all := map[string]string{}
+	for rows.Next() {
+		var job, message string
+		must.Do(t, rows.Scan(&job, &message))
+		all[job] = message
+	}
+	must.Do(t, rows.Err())
+	return all
+}
+
+// When a released job gets a new message, another receiver may get that before its id is stored, and a job in turn by it.
+// Then the released job keeps the message that it got in exchange: two jobs never have one message.
+func TestReplacedMessageIsReceivedAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(queue.Lease, context.Context, time.Duration) error{
+		"release": queue.Lease.Release, "decline": queue.Lease.Decline} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q, _, way, jobs := devices(t)
+			first := receive(t, q.Queue, jobs[0]).(*lease)
+			_, err := q.client.DeleteMessage(t.Context(), first.message, first.receipt, nil)
+			must.Do(t, err)
+			var others []*azqueue.DequeuedMessage
+			for range jobs[1:] {
+				others = append(others, must.Get(q.dequeue(t.Context(), time.Minute))(t))
+			}
+			before := messages(t, q.Queue)
+			var second *lease
+			way.after = func(r *http.Request) error {
+				if r.Method == http.MethodPost {
+					way.after = nil
+					second = receive(t, q.Queue, jobs[2]).(*lease) // by the new message
+				}
+				return nil
+			}
+			must.FailWith(t, end(first, t.Context(), 0), queue.ErrLeaseLost)
+			if second == nil {
+				t.Fatal("no new message was sent")
+			}
+			want := map[string]string{jobs[0]: before[jobs[2]], jobs[1]: before[jobs[1]], jobs[2]: second.message}
+			if got := messages(t, q.Queue); !maps.Equal(got, want) {
+				t.Errorf("the messages are %v, want %v", got, want)
+			}
+			must.Do(t, second.Delete(t.Context()))
+			q.putBack(t.Context(), others, time.Minute)
+			deliveries := 2
+			if name == "decline" {
+				deliveries = 1
+			}
+			wantDrained(t, q.Queue, map[string]int{jobs[0]: deliveries, jobs[1]: 1}, 0)
+		})
+	}
+}
+
 // A message is put back when the receiver can do none of the jobs that wait, for another one was faster.
 func TestSpareMessage(t *testing.T) {
 	t.Parallel()

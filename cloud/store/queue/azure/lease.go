@@ -116,7 +116,7 @@ func (l *lease) hide(ctx context.Context, hidden time.Duration) error {
 func (l *lease) replace(ctx context.Context, holder string, hidden time.Duration) error {
 	// At first no message is valid, so that any message is accepted: the new one may be
 	// delivered before its id is stored, and this process may die in between.
-	if err := l.q.tickets.setMessage(ctx, l, holder, ""); err != nil {
+	if err := l.q.tickets.forgetMessage(ctx, l, holder); err != nil {
 		return err
 	}
 	id, receipt, err := l.q.client.send(ctx, body{l.job}.String(), hidden)
@@ -124,7 +124,7 @@ func (l *lease) replace(ctx context.Context, holder string, hidden time.Duration
 		return err
 	}
 	if err := l.q.tickets.setMessage(ctx, l, holder, id); err != nil {
-		return err // the new message is a stray now
+		return err // the new message is a stray now, or valid for the job that another receiver got by it
 	}
 	l.q.log.Info("lost message replaced", "job", l.job, "old", l.message, "new", id)
 	l.message, l.receipt = id, receipt

@@ -128,9 +128,16 @@ func (ts *tickets) uncount(ctx context.Context, l *lease) error {
 	return ts.execOne(ctx, `UPDATE queue_ticket SET deliveries = deliveries - 1 WHERE job = $1 AND lease = $2`, l.job, l.id)
 }
 
-// setMessage gives the ticket another message if holder still holds it.
+// forgetMessage makes any message of the job valid if holder still holds the ticket.
+func (ts *tickets) forgetMessage(ctx context.Context, l *lease, holder string) error {
+	return ts.execOne(ctx, `UPDATE queue_ticket SET message = '' WHERE job = $1 AND lease = $2`, l.job, holder)
+}
+
+// setMessage stores the message that was sent after forgetMessage, if holder still holds the ticket and it has got no
+// message since: another job may have changed messages with it.
 func (ts *tickets) setMessage(ctx context.Context, l *lease, holder, message string) error {
-	return ts.execOne(ctx, `UPDATE queue_ticket SET message = $1 WHERE job = $2 AND lease = $3`, message, l.job, holder)
+	return ts.execOne(ctx, `UPDATE queue_ticket SET message = $1 WHERE job = $2 AND lease = $3 AND message = ''`, message,
+		l.job, holder)
 }
 
 // delete deletes the ticket of a lease.
