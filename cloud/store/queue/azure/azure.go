@@ -12,6 +12,9 @@
 // The service keeps the order of arrival, so the ledger has the order of service: a message that is received stands for
 // the next job in turn. If it was sent for another job, the two jobs change their messages in the ledger, so each still has
 // one. The text of a message names the job that it was sent for.
+//
+// The times in the tickets are those of the workers' clocks. A worker whose clock is ahead by more than the rest of a lease
+// takes a job whose holder still works, and the holder then loses its lease.
 package azure
 
 import (

@@ -88,7 +88,7 @@ func nextTicket(ctx context.Context, tx *sql.Tx, own string, now time.Time, able
 	}
 	return scanTicket(tx.QueryRowContext(ctx, `SELECT `+ticketColumns+` FROM `+ticketJobs+`
 		LEFT JOIN queue_ticket_turn u ON u.owner = t.owner
-		WHERE (t.job = $2 OR t.hidden <= $1 AND t.message <> '')`+where+`
+		WHERE (t.job = $2 OR `+due+`)`+where+`
 		ORDER BY COALESCE(j.priority, 0) DESC, COALESCE(u.turn, 0), t.waits, t.place LIMIT 1`, args...))
 }
 

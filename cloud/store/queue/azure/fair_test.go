@@ -44,14 +44,20 @@ func devices(t *testing.T) (q placed, clock *shiftedClock, way *line, jobs []str
 	return q, clock, way, jobs
 }
 
+// drainTurns limits how often wantDrained asks in vain. It is far more than fit into the seconds that a message is hidden.
+const drainTurns = 50_000
+
 // wantDrained receives and deletes jobs until all of want came, by their deliveries. It asks until the service shows the
 // messages by its own clock. No message may be left then but those of held jobs.
 func wantDrained(t *testing.T, q *Queue, want map[string]int, held int) {
 	t.Helper()
 	got := map[string]int{}
-	for len(got) < len(want) {
+	for vain := 0; len(got) < len(want); {
 		l, err := q.Receive(t.Context(), time.Minute)
 		if errors.Is(err, queue.ErrEmpty) {
+			if vain++; vain == drainTurns {
+				t.Fatalf("received %v, want %v, after asking %d times in vain", got, want, vain)
+			}
 			continue
 		}
 		must.Do(t, err)
@@ -103,13 +109,14 @@ func TestLostMessageAfterAChange(t *testing.T) {
 func TestPausedHolderAfterAChange(t *testing.T) {
 	t.Parallel()
 	q, clock, _, jobs := devices(t)
-	paused := must.Get(q.Receive(t.Context(), time.Second))(t) // of job 0
-	clock.by.Store(int64(time.Minute))                         // its lease has ended by the ledger's clock
+	paused := must.Get(q.Receive(t.Context(), 10*time.Minute))(t).(*lease) // of job 0
+	clock.by.Store(int64(11 * time.Minute))                                // its lease has ended by the ledger's clock
 	must.Get(openLedger(t, q.path).Jobs.Prioritise(t.Context(), jobs[0], 1))(t)
-	first := must.Get(q.Receive(t.Context(), time.Minute))(t) // with the message of job 1, which gets that of the paused one
-	if first.Job() != jobs[0] || first.Deliveries() != 2 {
-		t.Fatalf("received %s with delivery %d, want %s with 2", first.Job(), first.Deliveries(), jobs[0])
+	first := must.Get(q.Receive(t.Context(), time.Minute))(t).(*lease) // with the message of job 1, which gets the paused one's
+	if first.Job() != jobs[0] || first.Deliveries() != 2 || first.message == paused.message {
+		t.Fatalf("received %s with delivery %d, want %s with 2, and another message", first.Job(), first.Deliveries(), jobs[0])
 	}
+	must.Do(t, paused.hide(t.Context(), 0)) // its message is visible again
 	must.FailWith(t, paused.Renew(t.Context(), time.Minute), queue.ErrLeaseLost)
 	must.FailWith(t, paused.Release(t.Context(), 0), queue.ErrLeaseLost)
 	must.FailWith(t, paused.Delete(t.Context()), queue.ErrLeaseLost)
@@ -138,44 +145,55 @@ func messages(t *testing.T, q *Queue) map[string]string {
 // Then the released job keeps the message that it got in exchange: two jobs never have one message.
 func TestReplacedMessageIsReceivedAtOnce(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(queue.Lease, context.Context, time.Duration) error{
-		"release": queue.Lease.Release, "decline": queue.Lease.Decline} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			q, _, way, jobs := devices(t)
-			first := receive(t, q.Queue, jobs[0]).(*lease)
-			_, err := q.client.DeleteMessage(t.Context(), first.message, first.receipt, nil)
-			must.Do(t, err)
-			var others []*azqueue.DequeuedMessage
-			for range jobs[1:] {
-				others = append(others, must.Get(q.dequeue(t.Context(), time.Minute))(t))
-			}
-			before := messages(t, q.Queue)
-			var second *lease
-			way.after = func(r *http.Request) error {
-				if r.Method == http.MethodPost {
-					way.after = nil
-					second = receive(t, q.Queue, jobs[2]).(*lease) // by the new message
-				}
-				return nil
-			}
-			must.FailWith(t, end(first, t.Context(), 0), queue.ErrLeaseLost)
-			if second == nil {
-				t.Fatal("no new message was sent")
-			}
-			want := map[string]string{jobs[0]: before[jobs[2]], jobs[1]: before[jobs[1]], jobs[2]: second.message}
-			if got := messages(t, q.Queue); !maps.Equal(got, want) {
-				t.Errorf("the messages are %v, want %v", got, want)
-			}
-			must.Do(t, second.Delete(t.Context()))
-			q.putBack(t.Context(), others, time.Minute)
-			deliveries := 2
-			if name == "decline" {
-				deliveries = 1
-			}
-			wantDrained(t, q.Queue, map[string]int{jobs[0]: deliveries, jobs[1]: 1}, 0)
-		})
+	q, _, way, jobs := devices(t)
+	first := receive(t, q.Queue, jobs[0]).(*lease)
+	_, err := q.client.DeleteMessage(t.Context(), first.message, first.receipt, nil)
+	must.Do(t, err)
+	var others []*azqueue.DequeuedMessage
+	for range jobs[1:] {
+		others = append(others, must.Get(q.dequeue(t.Context(), time.Hour))(t))
 	}
+	before := messages(t, q.Queue)
+	var second *lease
+	way.after = func(r *http.Request) error {
+		if r.Method == http.MethodPost {
+			way.after = nil
+			second = receive(t, q.Queue, jobs[2]).(*lease) // by the new message
+		}
+		return nil
+	}
+	// These are the steps of Release and Decline, without their time limit.
+	must.Do(t, q.tickets.setHolder(t.Context(), first, "", q.now()))
+	err = first.replace(t.Context(), "", 0)
+	if second == nil {
+		t.Fatal("no new message was sent")
+	}
+	want := map[string]string{jobs[0]: before[jobs[2]], jobs[1]: before[jobs[1]], jobs[2]: second.message}
+	if got := messages(t, q.Queue); !maps.Equal(got, want) {
+		t.Errorf("the messages are %v, want %v", got, want)
+	}
+	must.FailWith(t, err, queue.ErrLeaseLost)
+	must.Do(t, second.Delete(t.Context()))
+	q.putBack(t.Context(), others, time.Hour)
+	wantDrained(t, q.Queue, map[string]int{jobs[0]: 2, jobs[1]: 1}, 0)
+}
+
+// A receiver with abilities asks the service for nothing while no job waits that has a message to change.
+func TestNoPollWithoutAMessageToChange(t *testing.T) {
+	t.Parallel()
+	q, _, way, jobs := devices(t)
+	must.Do(t, q.tickets.forgetMessages(t.Context()))
+	asked := 0
+	way.before = func(*http.Request) error {
+		asked++
+		return nil
+	}
+	able := queue.Able{Some: true, Others: true}
+	if _, err := q.ReceiveAble(t.Context(), time.Minute, able); !errors.Is(err, queue.ErrEmpty) || asked != 0 {
+		t.Errorf("%v after %d requests, want none", err, asked)
+	}
+	way.before = nil
+	wantDrained(t, q.Queue, map[string]int{jobs[0]: 1, jobs[1]: 1, jobs[2]: 1}, 0)
 }
 
 // A message is put back when the receiver can do none of the jobs that wait, for another one was faster.

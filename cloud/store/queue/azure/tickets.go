@@ -50,13 +50,17 @@ func (ts *tickets) lostArgs(now time.Time, empty bool) []any {
 // ticketJobs are tickets with their jobs and footage, which are NULL where the ledger does not know the job.
 const ticketJobs = `queue_ticket t LEFT JOIN job j ON j.id = t.job LEFT JOIN footage f ON f.id = j.footage`
 
-// waits reports whether a job waits that a receiver can do.
+// due is a condition on a ticket t: its job waits at $1, and it has a message that another job can get.
+const due = `t.hidden <= $1 AND t.message <> ''`
+
+// waits reports whether a job waits that a receiver can do. A job without a known message does not count: it is served when
+// its message comes, or when it is enqueued again.
 func (ts *tickets) waits(ctx context.Context, now time.Time, able queue.Able) (waits bool, err error) {
 	where, args := able.Where([]any{now.UnixMicro()})
 	if where != "" {
 		where = ` AND ` + where
 	}
-	err = ts.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+ticketJobs+` WHERE t.hidden <= $1`+where+`)`,
+	err = ts.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+ticketJobs+` WHERE `+due+where+`)`,
 		args...).Scan(&waits)
 	if err != nil {
 		return false, fmt.Errorf("queue tickets: %w", database.Classify(err))
