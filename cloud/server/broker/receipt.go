@@ -14,8 +14,8 @@ import (
 
 // receipt is the acknowledgement that the library has recorded for the message that it processes.
 type receipt struct {
-	id       uint16
-	recorded bool // false for a message that was received before
+	id  uint16
+	ack *packets.Packet // as recorded; nil for a message that was received before
 }
 
 // beginReceipt is called before the library processes a packet of a client.
@@ -36,7 +36,7 @@ func (h *hook) OnQosPublish(cl *mqtt.Client, pk packets.Packet, _ int64, _ int) 
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if r := h.taking[cl]; r != nil && r.id == pk.PacketID {
-		r.recorded = true
+		r.ack = &pk
 	}
 }
 
@@ -46,10 +46,23 @@ func (h *hook) endReceipt(cl *mqtt.Client, err error) {
 	r := h.taking[cl]
 	delete(h.taking, cl)
 	h.mu.Unlock()
-	if err == nil || r == nil || !r.recorded {
+	if err == nil || r == nil || r.ack == nil {
 		return
 	}
-	if cl.State.Inflight.Delete(r.id) {
+	h.undo(cl, r.ack)
+	// A new connection that did not wait for the end of this one (see mochi.Succession) may have inherited it.
+	if heir, ok := h.server.Clients.Get(cl.ID); ok && heir != cl {
+		h.undo(heir, r.ack)
+	}
+}
+
+// undo removes an acknowledgement from what is recorded for a client, and none of another message with its id.
+func (h *hook) undo(cl *mqtt.Client, ack *packets.Packet) {
+	now, ok := cl.State.Inflight.Get(ack.PacketID)
+	if !ok || now.FixedHeader.Type != ack.FixedHeader.Type || now.Created != ack.Created {
+		return
+	}
+	if cl.State.Inflight.Delete(ack.PacketID) {
 		atomic.AddInt64(&h.server.Info.Inflight, -1)
 		cl.State.Inflight.IncreaseReceiveQuota()
 	}

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 
@@ -90,5 +91,37 @@ func TestSenderLostBeforeTheReceipt(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A connection that took the session over before the receipt of a lost message was removed does not keep it either, but it
+// keeps that of another message with the same id.
+func TestReceiptIsRemovedFromTheHeir(t *testing.T) {
+	ack := library.Packet{FixedHeader: library.FixedHeader{Type: library.Pubrec}, PacketID: 5, Created: 100}
+	later, completed := ack, ack
+	later.Created++
+	completed.FixedHeader.Type = library.Pubrel
+	for name, c := range map[string]struct {
+		heirs library.Packet
+		keeps bool
+	}{"inherited": {ack, false}, "received again": {later, true}, "of the other direction": {completed, true}} {
+		t.Run(name, func(t *testing.T) {
+			s := mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler)})
+			h := newHook(s, Options{})
+			old, heir := s.NewClient(nil, "", "edge1/e", false), s.NewClient(nil, "", "edge1/e", false)
+			h.beginReceipt(old, library.Packet{FixedHeader: library.FixedHeader{Type: library.Publish}, PacketID: ack.PacketID})
+			old.State.Inflight.Set(ack)
+			h.OnQosPublish(old, ack, ack.Created, 0)
+			heir.State.Inflight = old.State.Inflight.Clone()
+			heir.State.Inflight.Set(c.heirs)
+			s.Clients.Add(heir)
+			h.endReceipt(old, errors.New("the connection is lost"))
+			if _, kept := heir.State.Inflight.Get(ack.PacketID); kept != c.keeps {
+				t.Errorf("the new connection keeps it: %t, want %t", kept, c.keeps)
+			}
+			if old.State.Inflight.Len() != 0 {
+				t.Error("the old connection keeps the acknowledgement")
+			}
+		})
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,6 +49,92 @@ func TestQuickReturn(t *testing.T) {
 		}
 		conn.Close()
 	}
+}
+
+// wills is a hook that counts the connections and their last wills, whose payload is the number of the connection.
+// A will takes its time.
+type wills struct {
+	mqtt.HookBase
+	connected chan struct{} // one for each connection
+
+	mu         sync.Mutex
+	n          int // connections until now
+	sent, late int
+}
+
+func (*wills) ID() string { return "wills" }
+
+func (*wills) Provides(b byte) bool {
+	return b == mqtt.OnWill || b == mqtt.OnWillSent || b == mqtt.OnSessionEstablished
+}
+
+func (*wills) OnWill(_ *mqtt.Client, w mqtt.Will) (mqtt.Will, error) {
+	for range 10_000 {
+		runtime.Gosched()
+	}
+	return w, nil
+}
+
+func (w *wills) OnWillSent(_ *mqtt.Client, pk mqttpackets.Packet) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sent++
+	if string(pk.Payload) != fmt.Sprint(w.n) {
+		w.late++
+	}
+}
+
+func (w *wills) OnSessionEstablished(*mqtt.Client, mqttpackets.Packet) {
+	w.mu.Lock()
+	w.n++
+	w.mu.Unlock()
+	w.connected <- struct{}{}
+}
+
+// The last will of a connection is sent before the next one with its client id is accepted, or never, whether the next one
+// ends it or comes after its loss. So what the client publishes then is retained.
+func TestWillComesBeforeTheReturn(t *testing.T) {
+	const times = 200
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler)})
+	l := mochi.NewListener(ln, time.Minute, slog.New(slog.DiscardHandler))
+	w := &wills{connected: make(chan struct{}, times)}
+	err = errors.Join(s.AddHook(l.Succession(s), nil), s.AddHook(new(auth.AllowHook), nil), s.AddHook(w, nil),
+		s.AddListener(l), s.Serve())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range times {
+		conn, err := net.Dial("tcp", l.Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
+		c := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
+		c.ProtocolName, c.ProtocolVersion, c.CleanSession, c.ClientIdentifier = "MQTT", 4, true, "station"
+		c.WillFlag, c.WillRetain, c.WillTopic, c.WillMessage = true, true, "status", fmt.Append(nil, i+1)
+		if err := c.Write(conn); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := packets.ReadPacket(conn); err != nil {
+			t.Fatal(err)
+		}
+		<-w.connected
+		if i%2 == 0 {
+			conn.Close() // lost; the others are taken over
+		}
+	}
+	if err := s.Close(); err != nil { // waits for the ends of all connections
+		t.Fatal(err)
+	}
+	if w.mu.Lock(); w.sent == 0 || w.late > 0 {
+		t.Errorf("%d of %d wills came after the next connection", w.late, w.sent)
+	}
+	w.mu.Unlock()
 }
 
 // follow connects a client of MQTT 3.1.1 that gets the news.
