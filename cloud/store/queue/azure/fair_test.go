@@ -44,7 +44,7 @@ func devices(t *testing.T) (q placed, clock *shiftedClock, way *line, jobs []str
 	return q, clock, way, jobs
 }
 
-// drainTurns limits how often wantDrained asks in vain. It is far more than fit into the seconds that a message is hidden.
+// drainTurns limits how often wantDrained asks without success. It is far more than fit into the seconds that a message is hidden.
 const drainTurns = 50_000
 
 // wantDrained receives and deletes jobs until all of want came, by their deliveries. It asks until the service shows the
@@ -52,11 +52,11 @@ const drainTurns = 50_000
 func wantDrained(t *testing.T, q *Queue, want map[string]int, held int) {
 	t.Helper()
 	got := map[string]int{}
-	for vain := 0; len(got) < len(want); {
+	for misses := 0; len(got) < len(want); {
 		l, err := q.Receive(t.Context(), time.Minute)
 		if errors.Is(err, queue.ErrEmpty) {
-			if vain++; vain == drainTurns {
-				t.Fatalf("received %v, want %v, after asking %d times in vain", got, want, vain)
+			if misses++; misses == drainTurns {
+				t.Fatalf("received %v, want %v, after asking %d times without success", got, want, misses)
 			}
 			continue
 		}
