@@ -144,7 +144,7 @@ var ranchViews = []struct {
 }{
 	{"/", "having('#sites', 'north').some(shown) && having('#sites', 'south').some(shown) && " +
 		"having('.paddocks-now li', 'north 1').some((e) => shown(e) && /206.*200 to 214.*90 % seen.*book: 210.*agrees/s.test(e.textContent)) && " +
-		"having('.paddocks-now li', 'north 2').some((e) => e.textContent.includes('No counts yet'))", true},
+		"having('.paddocks-now li', 'north 2').some((e) => e.textContent.includes('no recent count'))", true},
 	{"/flights", "all('#footage .row').length >= 40", true},
 	{"/flights?site=south&state=done", "rows('DJI_0391').some(shown)", true},
 	{"/flights?site=north&paddock=north%201", "rows('').length === 1 && rows('DJI_0040').some(shown) && all('.filters select').some((e) => e.value === 'north 1' && e.length === 7)", true},

@@ -96,11 +96,7 @@ func (c *siteCollector) collectSite(ctx context.Context, ch chan<- prometheus.Me
 		if !slices.Contains(current, p.Name) {
 			continue
 		}
-		at := p.Footage.Taken
-		if at.IsZero() {
-			at = p.Footage.Received
-		}
-		c.paddock.collect(ch, *p.Animals, *p.Low, *p.High, at, name, p.Name)
+		c.paddock.collect(ch, *p.Animals, *p.Low, *p.High, p.Footage.Sighted(), name, p.Name)
 	}
 	return nil
 }

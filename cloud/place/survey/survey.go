@@ -303,6 +303,16 @@ const (
 	NotSeen  Verdict = "not_seen"  // nothing was counted there
 )
 
+// Against compares a count with an expected number: counted minus expected, nil when nothing was counted, and the verdict of
+// Judge.
+func Against(expected int, counted, low, high *int, seen float64) (difference *int, verdict Verdict) {
+	if counted != nil {
+		d := *counted - expected
+		difference = &d
+	}
+	return difference, Judge(expected, low, high, seen)
+}
+
 // Wholly is the share of a paddock from which on its animals are taken to be seen.
 const Wholly = 0.95
 

@@ -212,11 +212,7 @@ func (n *Notifier) happened(ctx context.Context, changes []progress.Change) ([]e
 // offBook are the paddocks of a count whose expected number is outside of the interval, as surveys judge it. Of the
 // whole site one flight may have seen a part, so only a count above the expected number of the site is an event.
 func (n *Notifier) offBook(ctx context.Context, count event, v *ledger.CountView) ([]event, error) {
-	at := v.Footage.Taken
-	if at.IsZero() {
-		at = v.Footage.Received
-	}
-	expected, err := n.o.Book.At(ctx, v.Footage.Site, at)
+	expected, err := n.o.Book.At(ctx, v.Footage.Site, v.Footage.Sighted())
 	if err != nil || len(expected) == 0 {
 		return nil, err
 	}

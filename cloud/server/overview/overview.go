@@ -137,15 +137,20 @@ func (o *Overview) site(ctx context.Context, name string, in ledger.Scope) (v wi
 	v.Latest = countOf(newest[0])
 	if len(newest) > 1 {
 		before := countOf(newest[1])
-		change := v.Latest.Unique - before.Unique
-		agrees := v.Latest.Low <= before.High && before.Low <= v.Latest.High
-		v.Previous, v.Change, v.Agrees = &before, &change, &agrees
+		v.Previous = &before
+		v.Change, v.Agrees = since(before, v.Latest)
 	}
 	if v.Flights, err = o.o.Sites.Count(ctx, name, in, o.o.Now().Add(-week)); err != nil {
 		return v, false, err
 	}
 	v.Paddocks, err = o.paddocks(ctx, name, in)
 	return v, true, err
+}
+
+// since compares two counts: the change from one to the other, and whether their intervals overlap.
+func since(before, now wire.SiteCount) (change *int, agrees *bool) {
+	d, a := now.Unique-before.Unique, now.Low <= before.High && before.Low <= now.High
+	return &d, &a
 }
 
 // paddocks returns the newest count of each paddock that the site has now.
@@ -163,15 +168,23 @@ func (o *Overview) paddocks(ctx context.Context, site string, in ledger.Scope) (
 	for _, s := range all {
 		sightings[s.Name] = append(sightings[s.Name], s)
 	}
+	books := map[time.Time][]ledger.Expected{} // a flight counts many paddocks at one time
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		p := wire.PaddockOverview{Paddock: name}
 		if found := sightings[name]; len(found) > 0 {
-			p.Latest, p.Seen = paddockCount(found[0]), found[0].Seen
-			if len(found) > 1 {
-				comparePaddock(&p, found[1])
+			at := found[0].Footage.Sighted()
+			if _, ok := books[at]; !ok {
+				if books[at], err = o.o.Book.At(ctx, site, at); err != nil {
+					return out, err
+				}
 			}
-			if p.Expected, err = o.expected(ctx, site, found[0]); err != nil {
-				return out, err
+			p.Latest, p.Seen, p.Expected = paddockCount(found[0]), found[0].Seen, expected(books[at], found[0])
+			if len(found) > 1 {
+				p.Previous = paddockCount(found[1])
+			}
+			// Counts of different shares of a paddock are not compared.
+			if len(found) > 1 && found[0].Seen >= survey.Wholly && found[1].Seen >= survey.Wholly {
+				p.Change, p.Agrees = since(*p.Previous, *p.Latest)
 			}
 		}
 		out = append(out, p)
@@ -179,35 +192,15 @@ func (o *Overview) paddocks(ctx context.Context, site string, in ledger.Scope) (
 	return out, nil
 }
 
-// comparePaddock adds the count before. Counts of different shares of a paddock are not compared.
-func comparePaddock(p *wire.PaddockOverview, before ledger.PaddockSighting) {
-	p.Previous = paddockCount(before)
-	if p.Seen < survey.Wholly || before.Seen < survey.Wholly {
-		return
-	}
-	change := p.Latest.Unique - p.Previous.Unique
-	agrees := p.Latest.Low <= p.Previous.High && p.Previous.Low <= p.Latest.High
-	p.Change, p.Agrees = &change, &agrees
-}
-
-// expected is what the book expected in the paddock when it was counted, nil when that is not known.
-func (o *Overview) expected(ctx context.Context, site string, s ledger.PaddockSighting) (*wire.Expected, error) {
-	at := s.Footage.Taken
-	if at.IsZero() || at.After(s.Footage.Received) {
-		at = s.Footage.Received
-	}
-	book, err := o.o.Book.At(ctx, site, at)
-	if err != nil {
-		return nil, err
-	}
+// expected is what a book says about the count of a paddock, nil when it has no number.
+func expected(book []ledger.Expected, s ledger.PaddockSighting) *wire.Expected {
 	for _, e := range book {
 		if e.Paddock == s.Name {
-			difference := *s.Animals - *e.Animals
-			return &wire.Expected{Animals: *e.Animals, Difference: &difference,
-				Verdict: string(survey.Judge(*e.Animals, s.Low, s.High, s.Seen))}, nil
+			difference, verdict := survey.Against(*e.Animals, s.Animals, s.Low, s.High, s.Seen)
+			return &wire.Expected{Animals: *e.Animals, Difference: difference, Verdict: string(verdict)}
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 func paddockCount(s ledger.PaddockSighting) *wire.SiteCount {

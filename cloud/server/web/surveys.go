@@ -267,12 +267,8 @@ func (s *Server) compare(ctx context.Context, v *wire.Survey, at time.Time) erro
 		return err
 	}
 	judge := func(e ledger.Expected, counted, low, high *int, seen float64) *wire.Expected {
-		out := &wire.Expected{Animals: *e.Animals, Verdict: string(survey.Judge(*e.Animals, low, high, seen))}
-		if counted != nil {
-			d := *counted - *e.Animals
-			out.Difference = &d
-		}
-		return out
+		difference, verdict := survey.Against(*e.Animals, counted, low, high, seen)
+		return &wire.Expected{Animals: *e.Animals, Difference: difference, Verdict: string(verdict)}
 	}
 	var unknown []string
 	named := map[string][]int{} // paddocks by their name

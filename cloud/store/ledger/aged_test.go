@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"cattlecounter/deploy/testkit/must"
 )
@@ -72,6 +73,45 @@ func TestNewestPaddocks(t *testing.T) {
 	}
 	if other := must.Get(l.Sites.NewestPaddocks(ctx, "south", 10))(t); len(other) != 0 {
 		t.Errorf("of another site: %+v", other)
+	}
+}
+
+// TestPaddockSightings has three counts of a paddock below newer footage that no paddock has.
+func TestPaddockSightings(t *testing.T) {
+	ctx := t.Context()
+	l, clock := fresh(t)
+	add := func(id string, animals int) {
+		f := sample(id, id)
+		f.Captured = clock.Now()
+		rec := must.Get(l.Footage.Record(ctx, f))(t)
+		j, _, err := l.Attempts.Begin(ctx, rec.Job.ID, "w")
+		must.Do(t, err)
+		must.Get(l.Attempts.Finish(ctx, j.ID, j.Fence, Count{Unique: 9, High: 9}, "k"))(t)
+		if animals > 0 {
+			must.Do(t, l.Grounds.Put(ctx, DueGround{Footage: rec.Footage.ID, Mark: 9}, Ground{Spread: Spread{Way: "camera",
+				Placed: animals, Paddocks: []PaddockCount{{Name: "Hill", Animals: &animals, Low: &animals, High: &animals}}}}))
+		}
+		clock.Advance(time.Minute)
+	}
+	for n := range 3 {
+		add(fmt.Sprint("placed-", n), n+1)
+	}
+	list := must.Get(l.Sites.PaddockSightings(ctx, "north", Scope{}, 10, 2))(t)
+	if len(list) != 2 || *list[0].Animals != 3 || *list[1].Animals != 2 || list[0].Footage.ID != "placed-2" {
+		t.Errorf("the newest two: %+v", list)
+	}
+	for n := range perSighting + 1 {
+		add(fmt.Sprint("elsewhere-", n), 0)
+	}
+	for most, want := range map[int]int{1: 0, 2: 2} {
+		if list := must.Get(l.Sites.PaddockSightings(ctx, "north", Scope{}, most, 2))(t); len(list) != want {
+			t.Errorf("of the newest %d: %d, want %d", most, len(list), want)
+		}
+	}
+	for _, in := range []Scope{{Device: "other"}, {Sites: SiteSet{"south"}}} {
+		if list := must.Get(l.Sites.PaddockSightings(ctx, "north", in, 10, 2))(t); len(list) != 0 {
+			t.Errorf("%+v reads %+v", in, list)
+		}
 	}
 }
 

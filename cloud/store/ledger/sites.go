@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -103,21 +104,28 @@ type PaddockSighting struct {
 	PaddockCount
 }
 
-// NewestPaddocks returns, for each paddock of a site, the newest count that saw a part of it, among the newest most counts
-// that saw any.
+// perSighting bounds the newest footage that is read for each count that saw a paddock, since a site may have hardly any.
+const perSighting = 20
+
+// NewestPaddocks returns, for each paddock of a site, the newest count that saw a part of it, as PaddockSightings does.
 func (l *Sites) NewestPaddocks(ctx context.Context, site string, most int) ([]PaddockSighting, error) {
 	return l.PaddockSightings(ctx, site, Scope{}, most, 1)
 }
 
 // PaddockSightings returns, for each paddock of a site, the newest counts within a scope that saw a part of it, the newest
-// first: at most each, of as many flights, among the newest most counts that saw any paddock.
+// first: at most each, of as many flights, among the newest most counts that saw any paddock, and about the newest perSighting
+// times as many pieces of footage.
 func (l *Sites) PaddockSightings(ctx context.Context, site string, in Scope, most, each int) ([]PaddockSighting, error) {
 	if !in.hasSite(site) {
 		return nil, nil
 	}
-	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+`WHERE f.duplicate_of IS NULL AND f.sibling_of IS NULL
-			AND f.site = $1 AND ($2 = '' OR f.device = $2) AND q.paddocks LIKE '[{%'
-			ORDER BY f.site DESC, `+sightingTime+` DESC LIMIT $3`, site, in.Device, most)
+	const (
+		ofSite = `f.duplicate_of IS NULL AND f.sibling_of IS NULL AND f.site = $1 AND ($2 = '' OR f.device = $2)`
+		newest = ` ORDER BY f.site DESC, ` + sightingTime + ` DESC LIMIT `
+	)
+	vs, err := list(ctx, l.db.Read(), scanCountView, countViewQuery+`WHERE `+ofSite+` AND q.paddocks LIKE '[{%' AND `+
+		sightingTime+` >= COALESCE((SELECT `+sightingTime+` FROM footage f WHERE `+ofSite+newest+`1 OFFSET $3), $4)`+newest+`$5`,
+		site, in.Device, perSighting*most, int64(math.MinInt64), most)
 	if err != nil {
 		return nil, fmt.Errorf("counts in the paddocks of site %.64s: %w", site, err)
 	}

@@ -37,6 +37,14 @@ type Footage struct {
 	Born   int64 // its first Seq, which orders lists
 }
 
+// Sighted is when the footage was recorded, or when it arrived if that is unknown or later; see Sighting.At.
+func (f Footage) Sighted() time.Time {
+	if f.Taken.IsZero() || f.Taken.After(f.Received) {
+		return f.Received
+	}
+	return f.Taken
+}
+
 // Original returns the id of the footage that has the job and the count.
 func (f Footage) Original() footage.ID {
 	if f.DuplicateOf != "" {

@@ -74,11 +74,11 @@ const mostOpen = 12; // paddocks that are shown at once
 
 function Paddock({ site, p }: { site: string; p: PaddockToday }) {
   const name = <a href={`/flights?site=${encodeURIComponent(site)}&paddock=${encodeURIComponent(p.paddock)}`}>{p.paddock}</a>;
-  if (!p.latest) return <li data-paddock={p.paddock}>{name}<span class="muted">{t('no_counts')}</span></li>;
+  if (!p.latest) return <li data-paddock={p.paddock}>{name}<span class="muted">{t('no_recent_count')}</span></li>;
   const x = p.expected;
   return (
     <li data-paddock={p.paddock}>{name}<span><a href={linkOf(p.latest)}><b>{f.number(p.latest.unique)}</b></a> <span class="muted">({f.interval(p.latest)})</span></span>
-      <span class="meta">{[f.ago(p.latest.captured ?? p.latest.counted_at), p.seen < 0.95 && t('seen_part', { n: f.number(p.seen * 100) }), p.previous && p.change !== undefined && changed(p)]
+      <span class="meta">{[f.ago(p.latest.captured ?? p.latest.counted_at), p.seen < 0.995 && t('seen_part', { n: f.number(p.seen * 100) }), p.previous && p.change !== undefined && changed(p)]
         .filter(Boolean).join(' · ')}{x && <> · {t('book_says', { n: f.number(x.animals) })} <Verdict x={x} /></>}</span>
     </li>
   );

@@ -15,7 +15,7 @@ export const en = {
   interval: '{low} to {high}', exactly: 'exactly', interval_long: '95 % interval {low} to {high}',
   needs_attention: 'Needs attention', nothing_wrong: 'Nothing needs attention.', latest_counts: 'Latest count of each site', no_counts: 'No counts yet',
   no_counts_help: 'A count appears here when the first footage is counted.', counted: 'counted {when}', captured_at: 'captured {when}',
-  change: '{n} since the count before ({before})', no_clear_change: 'no clear change since {before}', seen_part: '{n} % seen', book_says: 'book: {n}', first_count: 'first count',
+  change: '{n} since the count before ({before})', no_clear_change: 'no clear change since {before}', seen_part: '{n} % seen', no_recent_count: 'no recent count', book_says: 'book: {n}', first_count: 'first count',
   open: 'Open', try_again: 'Try again', fault_of_file: 'The fault is in the file: another attempt fails too. Upload the whole file.', show: 'Show',
   add_footage: 'Add footage', drop_here: 'Drop drone videos here. An interrupted upload resumes where it stopped.', choose: 'Choose files', uploads: 'Uploads',
   waiting_at_stations: 'Waiting at the stations', arriving: 'Uploads from the stations', arriving_from: 'Arriving from {device}',

@@ -17,7 +17,7 @@ export const es: Words = {
   interval: '{low} a {high}', exactly: 'exactamente', interval_long: 'intervalo del 95 %: {low} a {high}',
   needs_attention: 'Requiere atención', nothing_wrong: 'Nada requiere atención.', latest_counts: 'Último conteo de cada sitio', no_counts: 'Aún no hay conteos',
   no_counts_help: 'Aquí aparece un conteo cuando se cuenta la primera grabación.', counted: 'contado {when}', captured_at: 'grabado {when}',
-  change: '{n} desde el conteo anterior ({before})', no_clear_change: 'sin cambio claro desde {before}', seen_part: '{n} % visto', book_says: 'libro: {n}', first_count: 'primer conteo',
+  change: '{n} desde el conteo anterior ({before})', no_clear_change: 'sin cambio claro desde {before}', seen_part: '{n} % visto', no_recent_count: 'sin conteo reciente', book_says: 'libro: {n}', first_count: 'primer conteo',
   open: 'Abrir', fault_of_file: 'El fallo está en el archivo: otro intento también falla. Suba el archivo completo.', try_again: 'Reintentar', show: 'Ver',
   add_footage: 'Añadir grabaciones', drop_here: 'Suelte aquí los vídeos del dron. Una subida interrumpida sigue donde paró.', choose: 'Elegir archivos', uploads: 'Subidas',
   waiting_at_stations: 'En espera en las estaciones', arriving: 'Subidas de las estaciones', arriving_from: 'Llega de {device}',
